@@ -1,0 +1,53 @@
+namespace Qkd.Link;
+
+/// <summary>The public figures of one block: nothing in it is secret.</summary>
+public sealed record BlockReport
+{
+    /// <summary>The block's id.</summary>
+    public required long BlockId { get; init; }
+
+    /// <summary>First emission frame.</summary>
+    public required long FirstFrame { get; init; }
+
+    /// <summary>Number of emission frames, fixed before the first was sent.</summary>
+    public required int FrameCount { get; init; }
+
+    /// <summary>Announced detections.</summary>
+    public long Detections { get; init; }
+
+    /// <summary>Matched detections in the key basis per intensity.</summary>
+    public IReadOnlyList<long> KeyCounts { get; init; } = [];
+
+    /// <summary>Errors in the key basis per intensity; empty until they are known.</summary>
+    public IReadOnlyList<long> KeyErrors { get; init; } = [];
+
+    /// <summary>Matched detections in the test basis per intensity.</summary>
+    public IReadOnlyList<long> TestCounts { get; init; } = [];
+
+    /// <summary>Errors in the test basis per intensity.</summary>
+    public IReadOnlyList<long> TestErrors { get; init; } = [];
+
+    /// <summary>Sifted bits: matched detections of both bases.</summary>
+    public long SiftedBits => KeyCounts.Sum() + TestCounts.Sum();
+
+    /// <summary>Error rate in the key basis, 0 to 1; NaN until known.</summary>
+    public double QberZ => KeyErrors.Count == 0 || KeyCounts.Sum() == 0 ? double.NaN : (double)KeyErrors.Sum() / KeyCounts.Sum();
+
+    /// <summary>Error rate in the test basis, 0 to 1; NaN until known.</summary>
+    public double QberX => TestCounts.Sum() == 0 ? double.NaN : (double)TestErrors.Sum() / TestCounts.Sum();
+
+    /// <summary>Bits leaked by reconciliation, verification and disclosures, as the ledger counts them.</summary>
+    public long LeakedBits { get; init; }
+
+    /// <summary>Rounds of reconciliation.</summary>
+    public int ReconciliationRounds { get; init; }
+
+    /// <summary>Upper bound on the phase error rate; NaN if no bound was reached.</summary>
+    public double PhaseErrorRate { get; init; } = double.NaN;
+
+    /// <summary>Secret bits.</summary>
+    public long SecretBits { get; init; }
+
+    /// <summary>The grade of the key.</summary>
+    public string Grade { get; init; } = "";
+}

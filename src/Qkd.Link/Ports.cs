@@ -1,0 +1,180 @@
+using Qkd.Devices;
+using Qkd.Distillation;
+
+namespace Qkd.Link;
+
+/// <summary>
+/// One-time key for tags, handed out once. <see cref="Bytes"/> is erased on dispose.
+/// </summary>
+/// <param name="Segment">Which piece of authentication key: 0 for the pre-shared key, else the block it came from.</param>
+/// <param name="Offset">Byte offset in the segment and direction.</param>
+/// <param name="Bytes">The key bytes.</param>
+public sealed record AuthenticationPad(long Segment, long Offset, byte[] Bytes) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose() => System.Security.Cryptography.CryptographicOperations.ZeroMemory(Bytes);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"pad {Segment}:{Offset} ({Bytes.Length} bytes)";
+}
+
+/// <summary>
+/// The port to the authentication key that both nodes share. Two directions never share bits. A position is made durable before its bits
+/// are handed out, and never goes back.
+/// </summary>
+public interface IAuthenticationKey
+{
+    /// <summary>Takes the next unused bytes of this node's sending direction.</summary>
+    /// <exception cref="LinkException">The key is exhausted.</exception>
+    AuthenticationPad Reserve(int bytes);
+
+    /// <summary>Takes the bytes that the peer says he used for a message he sent.</summary>
+    /// <exception cref="LinkAuthenticationException">Unknown segment, or a position before one already taken.</exception>
+    AuthenticationPad Take(long segment, long offset, int bytes);
+
+    /// <summary>This node's positions in all segments it holds, to be sent in a handshake.</summary>
+    byte[] DescribePositions();
+
+    /// <summary>Skips to the further of both nodes' positions, and sets aside segments that only one of them holds.</summary>
+    /// <exception cref="LinkAuthenticationException">The two nodes have no key in common that is left.</exception>
+    void Agree(ReadOnlySpan<byte> peerPositions);
+}
+
+/// <summary>The port through which finished key leaves the link.</summary>
+public interface IBlockSink
+{
+    /// <summary>
+    /// Takes a secret key over and makes it durable. It must not be delivered to anyone before the peer is known to hold it too.
+    /// </summary>
+    ValueTask AcceptAsync(SecretKey key, BlockReport report, CancellationToken cancellationToken);
+}
+
+/// <summary>Answers requests that the peer's node sends over the authenticated channel.</summary>
+public interface ILinkRequestHandler
+{
+    /// <summary>Answers one request.</summary>
+    /// <exception cref="LinkException">The request cannot be met; the text goes to the peer.</exception>
+    ValueTask<ReadOnlyMemory<byte>> HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
+}
+
+/// <summary>Sends requests to the peer's node over the authenticated channel of a running session.</summary>
+public interface IPeerRequests
+{
+    /// <summary>Asks the peer and waits for the answer.</summary>
+    /// <exception cref="LinkException">The peer refuses, does not answer in time, or the connection is lost.</exception>
+    ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
+}
+
+/// <summary>
+/// Keeps the receiver's polarization aligned. It sees every frame's pilot and moves the controller on a task of its own.
+/// </summary>
+public interface IPolarizationKeeper
+{
+    /// <summary>Whether key may be made now.</summary>
+    bool IsAligned { get; }
+
+    /// <summary>Why it is not aligned; empty if it is.</summary>
+    string Problem { get; }
+
+    /// <summary>Begins: the session is there to ask Alice which slot she emits, which dates a movement in her slots.</summary>
+    /// <param name="emittedSlot">Asks for the slot that leaves Alice's transmitter now.</param>
+    /// <param name="cancellationToken">Ends the keeper's task.</param>
+    Task RunAsync(Func<CancellationToken, ValueTask<long>> emittedSlot, CancellationToken cancellationToken);
+
+    /// <summary>Takes one frame, in order. Quick.</summary>
+    void FrameReceived(Timing.DetectionFrame frame);
+}
+
+/// <summary>What a request outside a block is about. The numbers are on the wire.</summary>
+public enum LinkTopic : byte
+{
+    /// <summary>Bob's tagger is recording: Alice may emit. The answer names the first slot.</summary>
+    StartEmission = 1,
+
+    /// <summary>Which slot leaves Alice's transmitter now.</summary>
+    EmittedSlot = 2,
+
+    /// <summary>Bob is locked and aligned from a frame on: Alice may open blocks. The answer is empty.</summary>
+    StartKeying = 3,
+
+    /// <summary>Bob lost lock or alignment, or noticed an attack: open blocks are given up.</summary>
+    StopKeying = 4,
+
+    /// <summary>The key stores settle something between them.</summary>
+    KeyStore = 5,
+}
+
+/// <summary>Watches a link. Calls are quick and never throw.</summary>
+public interface ILinkMonitor
+{
+    /// <summary>The session has entered a state.</summary>
+    void StateChanged(SessionState state, string detail);
+
+    /// <summary>A frame has been gated (at Bob).</summary>
+    void FrameReceived(Timing.DetectionFrame frame);
+
+    /// <summary>A block has ended in key.</summary>
+    void BlockAccepted(BlockReport report);
+
+    /// <summary>A block was given up.</summary>
+    void BlockDiscarded(BlockReport report, string reason);
+
+    /// <summary>Something needs a person's attention.</summary>
+    void Alarm(AlarmKind kind, string detail);
+}
+
+/// <summary>States of a session between the two nodes.</summary>
+public enum SessionState
+{
+    /// <summary>No connection.</summary>
+    Disconnected,
+
+    /// <summary>Connected, proving identity and agreeing on positions in the authentication key.</summary>
+    Handshake,
+
+    /// <summary>Waiting for light, then for the slot numbering.</summary>
+    Synchronising,
+
+    /// <summary>The polarization controller is being set.</summary>
+    Aligning,
+
+    /// <summary>Key is being made.</summary>
+    Keying,
+
+    /// <summary>Ended; the reason is in the detail.</summary>
+    Stopped,
+}
+
+/// <summary>Kinds of alarm.</summary>
+public enum AlarmKind
+{
+    /// <summary>The error rate is above its limit, or has risen beyond chance.</summary>
+    Qber,
+
+    /// <summary>Polarization could not be aligned, or alignment was lost.</summary>
+    Alignment,
+
+    /// <summary>The slot numbering was lost.</summary>
+    Synchronisation,
+
+    /// <summary>Simultaneous clicks have risen.</summary>
+    MultiClick,
+
+    /// <summary>Block after block ends without key.</summary>
+    NoKey,
+
+    /// <summary>A tag failed, a message was replayed or reordered.</summary>
+    ClassicalChannel,
+
+    /// <summary>The connection to the peer is lost or cannot be made.</summary>
+    Link,
+
+    /// <summary>An instrument failed, fell silent or opened an interlock.</summary>
+    Device,
+
+    /// <summary>Tags were lost.</summary>
+    TagLoss,
+
+    /// <summary>The authentication key is running low.</summary>
+    AuthenticationKey,
+}

@@ -1,0 +1,348 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Qkd.Devices;
+using Qkd.Distillation;
+using Qkd.Link.Preparation;
+using Qkd.Link.Wire;
+
+namespace Qkd.Link.Session;
+
+/// <summary>What Alice's end of a session is made of.</summary>
+public sealed record AliceSessionParts
+{
+    /// <summary>What both nodes agree on.</summary>
+    public required LinkAgreement Agreement { get; init; }
+
+    /// <summary>The intensities as they are, with their intervals and probabilities, brightest first.</summary>
+    public required IReadOnlyList<IntensityClass> Intensities { get; init; }
+
+    /// <summary>The grade that Alice's attestations allow.</summary>
+    public required KeyGrade Grade { get; init; }
+
+    /// <summary>The light.</summary>
+    public required Transmitter Transmitter { get; init; }
+
+    /// <summary>The shared authentication key.</summary>
+    public required IAuthenticationKey Key { get; init; }
+
+    /// <summary>Takes the finished keys.</summary>
+    public required IBlockSink Sink { get; init; }
+
+    /// <summary>Is told what happens.</summary>
+    public required ILinkMonitor Monitor { get; init; }
+
+    /// <summary>Answers the requests of the peer's key store.</summary>
+    public required ILinkRequestHandler Handler { get; init; }
+
+    /// <summary>Corrects errors.</summary>
+    public required IReconciler Reconciler { get; init; }
+
+    /// <summary>Seeds and hash keys.</summary>
+    public required ISecretRandomness Randomness { get; init; }
+
+    /// <summary>Time-outs.</summary>
+    public LinkTimeouts Timeouts { get; init; } = new();
+}
+
+/// <summary>
+/// Alice's end of one connection: she emits when Bob's tagger records, opens blocks of a number of frames fixed beforehand when he is
+/// aligned, and takes each block through sifting, reconciliation, verification, bound, amplification and authentication.
+/// </summary>
+public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposable
+{
+    private readonly AliceSessionParts _parts;
+    private readonly SessionCore _core;
+    private readonly BlockPlanner _planner;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<long, RunningBlock> _open = [];
+    private long _nextBlockId;
+    private long _nextFrame;
+    private bool _keying;
+    private CancellationToken _ending;
+
+    /// <summary>Creates a session on a fresh connection.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="nextBlockId">First block id that this node has never used.</param>
+    /// <param name="parts">What the session works with.</param>
+    public AliceSession(LinkConnection connection, long nextBlockId, AliceSessionParts parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        _parts = parts;
+        _nextBlockId = nextBlockId;
+        _core = new SessionCore(LinkEnd.Alice, connection, parts.Key, this, parts.Timeouts);
+        _planner = new BlockPlanner(parts.Agreement);
+    }
+
+    /// <summary>Runs until the connection ends, the light fails or the token is cancelled. The light is off afterwards.</summary>
+    /// <exception cref="LinkException">Why it ended.</exception>
+    /// <exception cref="DeviceException">Why it ended.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _ending = ending.Token;
+        try
+        {
+            _parts.Monitor.StateChanged(SessionState.Handshake, _core.Connection.Peer);
+            using (var limit = CancellationTokenSource.CreateLinkedTokenSource(ending.Token))
+            {
+                limit.CancelAfter(_parts.Timeouts.Request);
+                var outcome = await Handshake.AcceptAsync(
+                    _core.Connection, _core.Tagged, _parts.Key, _parts.Agreement, _nextBlockId, limit.Token);
+                _nextBlockId = outcome.FirstBlockId;
+            }
+
+            _parts.Monitor.StateChanged(SessionState.Synchronising, "waiting for the receiver");
+            await _core.ReceiveAsync(ending.Token);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new LinkException($"The peer {_core.Connection.Peer} did not finish the handshake in time.", e);
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await _parts.Transmitter.StopAsync();
+            await _core.Connection.DisposeAsync();
+            await Task.WhenAll(Running());
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        _core.Requests.RequestAsync(topic, request, cancellationToken);
+
+    /// <inheritdoc/>
+    async ValueTask<ReadOnlyMemory<byte>> ILinkRequestHandler.HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        switch (topic)
+        {
+            case LinkTopic.StartEmission:
+                StopBlocks(0, "emission starts anew");
+                var first = await _parts.Transmitter.StartAsync(cancellationToken);
+                _ = WatchLightAsync(_parts.Transmitter.Completion);
+                return Number(first);
+
+            case LinkTopic.EmittedSlot:
+                return Number(await _parts.Transmitter.EmittedSlotAsync(cancellationToken));
+
+            case LinkTopic.StartKeying:
+                StartKeying(Number(request));
+                return ReadOnlyMemory<byte>.Empty;
+
+            case LinkTopic.StopKeying:
+                StopBlocks(Number(request), "the receiver stopped key making");
+                _parts.Monitor.StateChanged(SessionState.Aligning, "the receiver stopped key making");
+                return ReadOnlyMemory<byte>.Empty;
+
+            default:
+                return await _parts.Handler.HandleAsync(topic, request, cancellationToken);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _core.Dispose();
+
+    private static byte[] Number(long value)
+    {
+        var bytes = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
+        return bytes;
+    }
+
+    private static long Number(ReadOnlyMemory<byte> bytes) =>
+        bytes.Length == 8 ? BinaryPrimitives.ReadInt64LittleEndian(bytes.Span) : throw new LinkProtocolException("A slot or frame number has eight bytes.");
+
+    private async Task WatchLightAsync(Task emission)
+    {
+        try
+        {
+            await emission;
+        }
+        catch (DeviceException e)
+        {
+            // Bob sees no light and no blocks; ending the connection is what makes both start afresh.
+            _parts.Monitor.Alarm(AlarmKind.Device, e.Message);
+            await _core.Connection.DisposeAsync();
+        }
+    }
+
+    private Task[] Running()
+    {
+        lock (_gate)
+        {
+            return [.. _open.Values.Select(block => block.Task)];
+        }
+    }
+
+    private void StartKeying(long fromFrame)
+    {
+        lock (_gate)
+        {
+            if (!_parts.Transmitter.Record.Hold(fromFrame))
+            {
+                throw new LinkException($"Frame {fromFrame} is no longer kept: ask for a later one.");
+            }
+
+            _parts.Transmitter.Record.ReleaseBefore(fromFrame);
+            _nextFrame = fromFrame;
+            _keying = true;
+        }
+
+        _parts.Monitor.StateChanged(SessionState.Keying, $"from frame {fromFrame}");
+
+        // Two ahead: Bob knows where each frame belongs before he announces it.
+        OpenBlock();
+        OpenBlock();
+    }
+
+    private void StopBlocks(long fromFrame, string reason)
+    {
+        RunningBlock[] stopping;
+        lock (_gate)
+        {
+            _keying = false;
+            stopping = [.. _open.Values.Where(block => block.LastFrame >= fromFrame)];
+            _parts.Transmitter.Record.ReleaseHold();
+        }
+
+        foreach (var block in stopping)
+        {
+            block.Stop(reason);
+        }
+    }
+
+    private void OpenBlock()
+    {
+        lock (_gate)
+        {
+            if (!_keying || _ending.IsCancellationRequested)
+            {
+                return;
+            }
+
+            var parameters = new BlockParameters
+            {
+                BlockId = _nextBlockId++,
+                FirstFrame = _nextFrame,
+                FrameCount = _planner.FramesForNextBlock(),
+                FrameSlots = _parts.Agreement.FrameSlots,
+                PilotSlots = _parts.Agreement.PilotSlots,
+                Intensities = _parts.Intensities,
+                Security = _parts.Agreement.Security,
+                Grade = _parts.Grade,
+            };
+            _nextFrame += parameters.FrameCount;
+            var block = new RunningBlock(_core.Open(parameters.BlockId), parameters, _ending);
+            _open.Add(parameters.BlockId, block);
+            block.Task = Task.Run(() => RunBlockAsync(block), CancellationToken.None);
+        }
+    }
+
+    private async Task RunBlockAsync(RunningBlock block)
+    {
+        var tally = new BlockTally(block.Parameters);
+        try
+        {
+            await DistillAsync(block, tally);
+            _parts.Monitor.BlockAccepted(tally.Report);
+        }
+        catch (Exception e) when (e is LinkException or DistillationException or OperationCanceledException)
+        {
+            var reason = block.ReasonFor(e);
+            _parts.Monitor.BlockDiscarded(tally.Report, reason);
+            if (e is not LinkException || !_ending.IsCancellationRequested)
+            {
+                await _core.AbortAsync(block.Channel, reason, CancellationToken.None);
+            }
+        }
+        catch (Exception e)
+        {
+            // Anything else is a fault of ours (a full disk, a broken store): the block is lost, and the session must not go on as if nothing were.
+            _parts.Monitor.BlockDiscarded(tally.Report, e.Message);
+            _parts.Monitor.Alarm(AlarmKind.Link, $"block {block.Parameters.BlockId}: {e.Message}");
+            await _core.Connection.DisposeAsync();
+        }
+        finally
+        {
+            _parts.Transmitter.Record.ReleaseBefore(block.Parameters.FirstFrame + block.Parameters.FrameCount);
+            lock (_gate)
+            {
+                _open.Remove(block.Parameters.BlockId);
+            }
+
+            _core.Close(block.Channel);
+            block.Dispose();
+        }
+    }
+
+    private async Task DistillAsync(RunningBlock block, BlockTally tally)
+    {
+        var (channel, parameters, stop) = (block.Channel, block.Parameters, block.Stopping);
+        var buffer = new ArrayBufferWriter<byte>(64 * 1024);
+        await channel.SendAsync(MessageType.BlockOpen, BlockOpening.Write(parameters), stop);
+
+        // 1, 2: slots and bases of his detections; which match, and every intensity.
+        using var sifter = new AliceSifter(parameters);
+        for (var i = 0; i < parameters.FrameCount; i++)
+        {
+            var announcement = await channel.ExpectAsync(MessageType.Detections, stop);
+            buffer.ResetWrittenCount();
+            sifter.Match(announcement.Span, _parts.Transmitter.Record[parameters.FirstFrame + i], buffer);
+            _parts.Transmitter.Record.ReleaseBefore(parameters.FirstFrame + i + 1);
+            await channel.SendAsync(MessageType.Matches, buffer.WrittenMemory, stop);
+        }
+
+        OpenBlock();
+
+        // 3: the test basis, openly.
+        buffer.ResetWrittenCount();
+        sifter.WriteTestBits(buffer);
+        await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
+        var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
+        tally.Sifted(sifted);
+        _planner.Learn(parameters.FrameCount, sifted.KeyCounts.Sum());
+        tally.CheckErrorRate(_parts.Agreement.QberLimit);
+
+        // 4: reconciliation.
+        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Alice, channel, tally, stop);
+
+        // 5, 6: verification; his errors in the key basis.
+        buffer.ResetWrittenCount();
+        corrected.CreateChallenge(_parts.Randomness, buffer);
+        await channel.SendAsync(MessageType.VerificationChallenge, buffer.WrittenMemory, stop);
+        var verified = corrected.AcceptAnswer((await channel.ExpectAsync(MessageType.VerificationAnswer, stop)).Span)
+            ?? throw new DistillationException("The corrected keys differ: verification failed.");
+        tally.Verified(verified);
+        tally.CheckErrorRate(_parts.Agreement.QberLimit);
+
+        // 7: the length. Alice states it, Bob checks it.
+        var bounded = verified.AgreeLength();
+        tally.Bounded(bounded);
+        await channel.SendAsync(MessageType.SecretLength, Number(bounded.SecretLength), stop);
+        await channel.ExpectAsync(MessageType.SecretLengthAccepted, stop);
+
+        // 8: a fresh seed, only now.
+        buffer.ResetWrittenCount();
+        var amplified = bounded.CreateSeed(_parts.Randomness, buffer);
+        await channel.SendAsync(MessageType.AmplificationSeed, buffer.WrittenMemory, stop);
+
+        // 9: his tag, then hers. The key leaves only after her own check.
+        var arrival = await channel.ExpectTagAsync(MessageType.TranscriptTagBob, stop);
+        AuthenticatedTranscript authenticated;
+        using (arrival.Pad)
+        {
+            authenticated = BlockAuthentication.Verify(
+                channel.Transcript, LinkEnd.Bob, arrival.Pad!.Bytes, SessionCore.TagOf(arrival.Message).Span, _parts.Timeouts.ClockTolerance);
+        }
+
+        // Durable here before Bob may believe in it: a crash in between leaves a block that only Alice has, which the stores then void.
+        using var key = amplified.Release(authenticated);
+        tally.Accepted(key);
+        await _parts.Sink.AcceptAsync(key, tally.Report, CancellationToken.None);
+        await _core.SendBlockTagAsync(
+            channel,
+            MessageType.TranscriptTagAlice,
+            pad => BlockAuthentication.CreateTag(channel.Transcript, LinkEnd.Alice, pad.Bytes, accept: true),
+            CancellationToken.None);
+    }
+}

@@ -1,0 +1,460 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Qkd.Devices;
+using Qkd.Distillation;
+using Qkd.Link.Wire;
+using Qkd.Timing;
+
+namespace Qkd.Link.Session;
+
+/// <summary>What Bob's end of a session is made of.</summary>
+public sealed record BobSessionParts
+{
+    /// <summary>What both nodes agree on.</summary>
+    public required LinkAgreement Agreement { get; init; }
+
+    /// <summary>The grade that Bob's attestations allow.</summary>
+    public required KeyGrade Grade { get; init; }
+
+    /// <summary>The time tagger.</summary>
+    public required ITimeTagger Tagger { get; init; }
+
+    /// <summary>What to stream from it.</summary>
+    public required TagStreamRequest Stream { get; init; }
+
+    /// <summary>Makes a receiver for a fresh numbering of slots.</summary>
+    public required Func<TagReceiver> NewReceiver { get; init; }
+
+    /// <summary>Keeps the polarization aligned.</summary>
+    public required IPolarizationKeeper Polarization { get; init; }
+
+    /// <summary>The shared authentication key.</summary>
+    public required IAuthenticationKey Key { get; init; }
+
+    /// <summary>Takes the finished keys.</summary>
+    public required IBlockSink Sink { get; init; }
+
+    /// <summary>Is told what happens.</summary>
+    public required ILinkMonitor Monitor { get; init; }
+
+    /// <summary>Answers the requests of the peer's key store.</summary>
+    public required ILinkRequestHandler Handler { get; init; }
+
+    /// <summary>Corrects errors.</summary>
+    public required IReconciler Reconciler { get; init; }
+
+    /// <summary>Time-outs.</summary>
+    public LinkTimeouts Timeouts { get; init; } = new();
+}
+
+/// <summary>
+/// Bob's end of one connection: he starts his tagger, asks for light, finds the slots, waits until the polarization is aligned, and then
+/// announces frame after frame into the blocks that Alice opens.
+/// </summary>
+public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
+{
+    /// <summary>Announcements that may be unanswered before sifting waits.</summary>
+    private const int AnnouncementsInFlight = 8;
+
+    private readonly BobSessionParts _parts;
+    private readonly SessionCore _core;
+    private readonly PilotWatch _pilots;
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<long, RunningBlock> _open = [];
+    private readonly SemaphoreSlim _blockOpened = new(0);
+    private readonly long _nextBlockId;
+    private long _firstBlockId;
+    private long _openedUpTo;
+    private long _keyFrom = long.MaxValue;
+    private CancellationToken _ending;
+
+    /// <summary>Creates a session on a fresh connection.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="nextBlockId">First block id that this node has never used.</param>
+    /// <param name="parts">What the session works with.</param>
+    public BobSession(LinkConnection connection, long nextBlockId, BobSessionParts parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        _parts = parts;
+        _nextBlockId = nextBlockId;
+        _core = new SessionCore(LinkEnd.Bob, connection, parts.Key, this, parts.Timeouts) { BlockOpened = TakeBlockAsync };
+        _pilots = new PilotWatch(parts.Agreement.QberLimit);
+    }
+
+    /// <summary>Whether the handshake succeeded: an attempt that failed before is one that an attacker may have caused.</summary>
+    public bool HandshakeDone { get; private set; }
+
+    /// <summary>Runs until the connection ends, the tagger fails or the token is cancelled.</summary>
+    /// <exception cref="LinkException">Why it ended.</exception>
+    /// <exception cref="DeviceException">Why it ended.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _ending = ending.Token;
+        var running = new List<Task>();
+        try
+        {
+            _parts.Monitor.StateChanged(SessionState.Handshake, _core.Connection.Peer);
+            using (var limit = CancellationTokenSource.CreateLinkedTokenSource(ending.Token))
+            {
+                limit.CancelAfter(_parts.Timeouts.Request);
+                var outcome = await Handshake.ConnectAsync(
+                    _core.Connection, _core.Tagged, _parts.Key, _parts.Agreement, _nextBlockId, limit.Token);
+                _firstBlockId = outcome.FirstBlockId;
+                HandshakeDone = true;
+            }
+
+            running.Add(_core.ReceiveAsync(ending.Token));
+            running.Add(_parts.Polarization.RunAsync(EmittedSlotAsync, ending.Token));
+            running.Add(ReceiveLightAsync(ending.Token));
+            await await Task.WhenAny(running);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new LinkException($"The peer {_core.Connection.Peer} did not answer in time.", e);
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await _core.Connection.DisposeAsync();
+            running.AddRange(Running());
+            await Task.WhenAll(running).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        _core.Requests.RequestAsync(topic, request, cancellationToken);
+
+    /// <inheritdoc/>
+    ValueTask<ReadOnlyMemory<byte>> ILinkRequestHandler.HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        _parts.Handler.HandleAsync(topic, request, cancellationToken);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _core.Dispose();
+        _blockOpened.Dispose();
+    }
+
+    private static byte[] Number(long value)
+    {
+        var bytes = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
+        return bytes;
+    }
+
+    private static long Number(ReadOnlyMemory<byte> bytes) =>
+        bytes.Length == 8 ? BinaryPrimitives.ReadInt64LittleEndian(bytes.Span) : throw new LinkProtocolException("A slot or frame number has eight bytes.");
+
+    private async ValueTask<long> EmittedSlotAsync(CancellationToken cancellationToken) =>
+        Number(await RequestAsync(LinkTopic.EmittedSlot, ReadOnlyMemory<byte>.Empty, cancellationToken));
+
+    private async Task ReceiveLightAsync(CancellationToken cancellationToken)
+    {
+        _parts.Monitor.StateChanged(SessionState.Synchronising, "waiting for light");
+        var receiver = _parts.NewReceiver();
+        var lightAsked = false;
+
+        await foreach (var batch in _parts.Tagger.ReadTagsAsync(_parts.Stream, cancellationToken))
+        {
+            using (batch)
+            {
+                if (!lightAsked)
+                {
+                    // The tagger records before light is asked for, so that the first marker edge it sees is that of the first slot.
+                    lightAsked = true;
+                    receiver.AnchorFirstEdge(Number(await RequestAsync(LinkTopic.StartEmission, ReadOnlyMemory<byte>.Empty, cancellationToken)));
+                    continue;
+                }
+
+                foreach (var loss in batch.LossesBefore)
+                {
+                    if (loss.Cause is TagLossCause.HostOverflow or TagLossCause.InstrumentOverflow)
+                    {
+                        _parts.Monitor.Alarm(AlarmKind.TagLoss, $"{loss.Cause}: {loss.Tags?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "unknown number of"} tags");
+                    }
+                }
+
+                var before = receiver.Status.State;
+                foreach (var frame in receiver.Process(batch))
+                {
+                    await TakeFrameAsync(frame, cancellationToken);
+                }
+
+                ReportSync(before, receiver.Status);
+            }
+        }
+
+        throw new DeviceException(_parts.Tagger.Name, _parts.Tagger.Address.Text, "the stream of tags ended");
+    }
+
+    private void ReportSync(SyncState before, SyncStatus now)
+    {
+        if (now.State == before)
+        {
+            return;
+        }
+
+        if (now.State == SyncState.Locked)
+        {
+            _parts.Monitor.StateChanged(_parts.Polarization.IsAligned ? SessionState.Keying : SessionState.Aligning, "slots numbered");
+        }
+        else
+        {
+            _parts.Monitor.StateChanged(SessionState.Synchronising, now.Detail);
+            _parts.Monitor.Alarm(AlarmKind.Synchronisation, now.Detail);
+        }
+    }
+
+    private async ValueTask TakeFrameAsync(DetectionFrame frame, CancellationToken cancellationToken)
+    {
+        _parts.Monitor.FrameReceived(frame);
+        _parts.Polarization.FrameReceived(frame);
+        if (_keyFrom == long.MaxValue)
+        {
+            if (_parts.Polarization.IsAligned)
+            {
+                await StartKeyingAsync(frame.Frame + 1, cancellationToken);
+            }
+
+            return;
+        }
+
+        if (_pilots.Suspicious(frame) is { } suspicion)
+        {
+            _parts.Monitor.Alarm(AlarmKind.Qber, suspicion.Detail);
+            await StopKeyingAsync(suspicion.FromFrame, suspicion.Detail, cancellationToken);
+            return;
+        }
+
+        if (!_parts.Polarization.IsAligned)
+        {
+            _parts.Monitor.Alarm(AlarmKind.Alignment, _parts.Polarization.Problem);
+            await StopKeyingAsync(frame.Frame, _parts.Polarization.Problem, cancellationToken);
+            return;
+        }
+
+        if (frame.Frame >= _keyFrom && await BlockForAsync(frame.Frame, cancellationToken) is { } block)
+        {
+            try
+            {
+                await block.Frames.Writer.WriteAsync(frame, block.Stopping);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // The block was given up while it waited for this frame.
+            }
+        }
+    }
+
+    private async ValueTask StartKeyingAsync(long fromFrame, CancellationToken cancellationToken)
+    {
+        _pilots.Reset();
+        await RequestAsync(LinkTopic.StartKeying, Number(fromFrame), cancellationToken);
+        _keyFrom = fromFrame;
+        _parts.Monitor.StateChanged(SessionState.Keying, $"from frame {fromFrame}");
+    }
+
+    private async ValueTask StopKeyingAsync(long fromFrame, string reason, CancellationToken cancellationToken)
+    {
+        _keyFrom = long.MaxValue;
+        RunningBlock[] stopping;
+        lock (_gate)
+        {
+            stopping = [.. _open.Values.Where(block => block.LastFrame >= fromFrame)];
+        }
+
+        foreach (var block in stopping)
+        {
+            block.Stop(reason);
+        }
+
+        _parts.Monitor.StateChanged(SessionState.Aligning, reason);
+        await RequestAsync(LinkTopic.StopKeying, Number(fromFrame), cancellationToken);
+    }
+
+    /// <summary>The open block that a frame belongs to; waits for Alice to open it. Null if the block was given up.</summary>
+    private async ValueTask<RunningBlock?> BlockForAsync(long frame, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            lock (_gate)
+            {
+                foreach (var block in _open.Values)
+                {
+                    if (frame >= block.Parameters.FirstFrame && frame <= block.LastFrame)
+                    {
+                        return block;
+                    }
+                }
+
+                // Blocks are opened in the order of their frames: one past this frame means that this frame's block is gone.
+                if (_openedUpTo > frame)
+                {
+                    return null;
+                }
+            }
+
+            if (!await _blockOpened.WaitAsync(_parts.Timeouts.Block, cancellationToken))
+            {
+                throw new LinkException($"Alice opened no block for frame {frame} within {_parts.Timeouts.Block.TotalSeconds:0.#} s.");
+            }
+        }
+    }
+
+    private ValueTask TakeBlockAsync(LinkMessage message, BlockChannel channel)
+    {
+        var parameters = BlockOpening.Read(message, _parts.Agreement);
+        lock (_gate)
+        {
+            if (parameters.BlockId < _firstBlockId)
+            {
+                throw new LinkProtocolException($"Block {parameters.BlockId} is older than this session.");
+            }
+
+            _firstBlockId = parameters.BlockId + 1;
+            var grade = parameters.Grade < _parts.Grade ? parameters.Grade : _parts.Grade;
+            var block = new RunningBlock(channel, parameters with { Grade = grade }, _ending);
+            _open.Add(parameters.BlockId, block);
+            _openedUpTo = Math.Max(_openedUpTo, block.LastFrame + 1);
+            block.Task = Task.Run(() => RunBlockAsync(block), CancellationToken.None);
+        }
+
+        _blockOpened.Release();
+        return ValueTask.CompletedTask;
+    }
+
+    private Task[] Running()
+    {
+        lock (_gate)
+        {
+            return [.. _open.Values.Select(block => block.Task)];
+        }
+    }
+
+    private async Task RunBlockAsync(RunningBlock block)
+    {
+        var tally = new BlockTally(block.Parameters);
+        try
+        {
+            await DistillAsync(block, tally);
+            _parts.Monitor.BlockAccepted(tally.Report);
+        }
+        catch (Exception e) when (e is LinkException or DistillationException or OperationCanceledException)
+        {
+            var reason = block.ReasonFor(e);
+            if (e is QberExceededException)
+            {
+                _parts.Monitor.Alarm(AlarmKind.Qber, $"block {block.Parameters.BlockId}: {reason}");
+            }
+
+            _parts.Monitor.BlockDiscarded(tally.Report, reason);
+            if (!_ending.IsCancellationRequested)
+            {
+                await _core.AbortAsync(block.Channel, reason, CancellationToken.None);
+            }
+        }
+        catch (Exception e)
+        {
+            _parts.Monitor.BlockDiscarded(tally.Report, e.Message);
+            _parts.Monitor.Alarm(AlarmKind.Link, $"block {block.Parameters.BlockId}: {e.Message}");
+            await _core.Connection.DisposeAsync();
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _open.Remove(block.Parameters.BlockId);
+            }
+
+            _core.Close(block.Channel);
+            block.Dispose();
+        }
+    }
+
+    private async Task DistillAsync(RunningBlock block, BlockTally tally)
+    {
+        var (channel, parameters, stop) = (block.Channel, block.Parameters, block.Stopping);
+        var buffer = new ArrayBufferWriter<byte>(128 * 1024);
+        await channel.ExpectAsync(MessageType.BlockOpen, stop);
+
+        // 1, 2: each frame is announced before anything is learnt about it; some are on their way at once.
+        using var sifter = new BobSifter(parameters);
+        var answered = 0;
+        for (var announced = 0; answered < parameters.FrameCount;)
+        {
+            if (announced < parameters.FrameCount && announced - answered < AnnouncementsInFlight)
+            {
+                var frame = await block.Frames.Reader.ReadAsync(stop);
+                if (frame.Frame != parameters.FirstFrame + announced)
+                {
+                    throw new LinkException($"Frame {parameters.FirstFrame + announced} was not received; {frame.Frame} came.");
+                }
+
+                buffer.ResetWrittenCount();
+                sifter.Announce(frame.Frame, frame.Slots.Span, frame.Outcomes.Span, buffer);
+                await channel.SendAsync(MessageType.Detections, buffer.WrittenMemory, stop);
+                announced++;
+                if (!channel.Inbox.Reader.TryPeek(out _))
+                {
+                    continue;
+                }
+            }
+
+            sifter.ReceiveMatches((await channel.ExpectAsync(MessageType.Matches, stop)).Span);
+            answered++;
+        }
+
+        // 3: the test basis, openly.
+        buffer.ResetWrittenCount();
+        sifter.WriteTestBits(buffer);
+        await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
+        var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
+        tally.Sifted(sifted);
+        tally.CheckErrorRate(_parts.Agreement.QberLimit);
+
+        // 4: reconciliation: Bob corrects.
+        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Bob, channel, tally, stop);
+
+        // 5, 6: verification, with his errors in the key basis.
+        var challenge = await channel.ExpectAsync(MessageType.VerificationChallenge, stop);
+        buffer.ResetWrittenCount();
+        var verified = corrected.CheckChallenge(challenge.Span, buffer);
+        await channel.SendAsync(MessageType.VerificationAnswer, buffer.WrittenMemory, stop);
+        if (verified is null)
+        {
+            throw new DistillationException("The corrected keys differ: verification failed.");
+        }
+
+        tally.Verified(verified);
+        tally.CheckErrorRate(_parts.Agreement.QberLimit);
+
+        // 7: he refuses a length above his own bound.
+        var stated = Number(await channel.ExpectAsync(MessageType.SecretLength, stop));
+        var bounded = verified.AgreeLength(stated);
+        tally.Bounded(bounded);
+        await channel.SendAsync(MessageType.SecretLengthAccepted, ReadOnlyMemory<byte>.Empty, stop);
+
+        // 8
+        var amplified = bounded.Amplify((await channel.ExpectAsync(MessageType.AmplificationSeed, stop)).Span);
+
+        // 9: his tag, then hers.
+        await _core.SendBlockTagAsync(
+            channel,
+            MessageType.TranscriptTagBob,
+            pad => BlockAuthentication.CreateTag(channel.Transcript, LinkEnd.Bob, pad.Bytes, accept: true),
+            stop);
+        var arrival = await channel.ExpectTagAsync(MessageType.TranscriptTagAlice, stop);
+        AuthenticatedTranscript authenticated;
+        using (arrival.Pad)
+        {
+            authenticated = BlockAuthentication.Verify(
+                channel.Transcript, LinkEnd.Alice, arrival.Pad!.Bytes, SessionCore.TagOf(arrival.Message).Span, _parts.Timeouts.ClockTolerance);
+        }
+
+        using var key = amplified.Release(authenticated);
+        tally.Accepted(key);
+        await _parts.Sink.AcceptAsync(key, tally.Report, CancellationToken.None);
+    }
+}

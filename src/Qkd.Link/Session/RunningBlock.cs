@@ -1,0 +1,53 @@
+using System.Threading.Channels;
+using Qkd.Distillation;
+using Qkd.Timing;
+
+namespace Qkd.Link.Session;
+
+/// <summary>One block at work on one end.</summary>
+internal sealed class RunningBlock : IDisposable
+{
+    private readonly CancellationTokenSource _stop;
+    private string _reason = "the session ended";
+
+    public RunningBlock(BlockChannel channel, BlockParameters parameters, CancellationToken ending)
+    {
+        Channel = channel;
+        Parameters = parameters;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(ending);
+        Stopping = _stop.Token;
+    }
+
+    public BlockChannel Channel { get; }
+
+    public BlockParameters Parameters { get; }
+
+    public long LastFrame => Parameters.FirstFrame + Parameters.FrameCount - 1;
+
+    public CancellationToken Stopping { get; }
+
+    public Task Task { get; set; } = Task.CompletedTask;
+
+    /// <summary>Frames of this block that have been received (at Bob). Bounded: the receiver waits when sifting cannot keep up.</summary>
+    public Channel<DetectionFrame> Frames { get; } = System.Threading.Channels.Channel.CreateBounded<DetectionFrame>(
+        new BoundedChannelOptions(16) { SingleReader = true, SingleWriter = true });
+
+    /// <summary>Gives the block up.</summary>
+    public void Stop(string reason)
+    {
+        _reason = reason;
+        try
+        {
+            _stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has just ended by itself.
+        }
+    }
+
+    /// <summary>What to say of a block that ended with this exception.</summary>
+    public string ReasonFor(Exception exception) => exception is OperationCanceledException ? _reason : exception.Message;
+
+    public void Dispose() => _stop.Dispose();
+}
