@@ -8,7 +8,7 @@ public sealed class ClickBuffer
 
     /// <summary>
     /// All clicks before this bench time, in picoseconds, have been given; later ones may follow with the next stretch. It lies behind
-    /// the end of the stretch's arrival (emission plus delay) by half a slot or ten standard deviations of the jitter.
+    /// the end of the stretch's arrival (emission plus delay) by half a slot, or nine standard deviations of the jitter if that is more.
     /// </summary>
     public long CompleteBeforePicoseconds { get; internal set; }
 

@@ -219,7 +219,7 @@ public sealed record TruthSettings
     /// <summary>Slots at the head of each frame that carry the pilot and are counted apart; a multiple of 64, 0 to the frame. Default 4096.</summary>
     public int PilotSlots { get; init; } = 4096;
 
-    /// <summary>How many of the latest frames keep counters of their own, 0 to 100 000, about 1 kB each. Default 1000.</summary>
+    /// <summary>How many of the latest frames keep counters of their own, 0 to 100 000, about 3 kB each. Default 1000.</summary>
     public int FramesKept { get; init; } = 1000;
 
     internal void Validate()

@@ -35,6 +35,9 @@ public interface IAuthenticationKey
     /// <summary>This node's positions in all segments it holds, to be sent in a handshake.</summary>
     byte[] DescribePositions();
 
+    /// <summary>Bits that this node would like to be fed from the next block; 0 if it has enough.</summary>
+    int WantedBits { get; }
+
     /// <summary>Skips to the further of both nodes' positions, and sets aside segments that only one of them holds.</summary>
     /// <exception cref="LinkAuthenticationException">The two nodes have no key in common that is left.</exception>
     void Agree(ReadOnlySpan<byte> peerPositions);
@@ -46,7 +49,11 @@ public interface IBlockSink
     /// <summary>
     /// Takes a secret key over and makes it durable. It must not be delivered to anyone before the peer is known to hold it too.
     /// </summary>
-    ValueTask AcceptAsync(SecretKey key, BlockReport report, CancellationToken cancellationToken);
+    /// <param name="key">The key; the sink owns and erases it.</param>
+    /// <param name="authenticationBits">How much of it feeds the authentication key: the same on both sides.</param>
+    /// <param name="report">The block's public figures.</param>
+    /// <param name="cancellationToken">Ends the wait for the store.</param>
+    ValueTask AcceptAsync(SecretKey key, int authenticationBits, BlockReport report, CancellationToken cancellationToken);
 }
 
 /// <summary>Answers requests that the peer's node sends over the authenticated channel.</summary>

@@ -14,8 +14,8 @@ public interface IByteTransport : IAsyncDisposable
     /// <summary>Whether an I/O fault has ended the connection.</summary>
     bool IsBroken { get; }
 
-    /// <summary>Writes all bytes.</summary>
-    /// <exception cref="DeviceTimeoutException">Not accepted within the write time-out.</exception>
+    /// <summary>Writes all bytes. Cancelling keeps a write from beginning but does not cut it off, since half a message would be out.</summary>
+    /// <exception cref="DeviceTimeoutException">Not accepted within the write time-out; the connection is then broken.</exception>
     /// <exception cref="DeviceDisconnectedException">The connection is lost.</exception>
     ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
 

@@ -29,25 +29,22 @@ internal sealed class TransportFaults(DeviceAddress address, ByteTransportOption
         }
     }
 
-    /// <summary>Writes under the write time-out. A write that was cut off leaves half a message on the wire, so it breaks the connection.</summary>
+    /// <summary>
+    /// Writes under the write time-out. Once begun it goes to its end whatever the caller's token says: a write that is cut off
+    /// leaves half a message on the wire, and the connection would be of no use any more.
+    /// </summary>
     public async ValueTask WriteAsync(Func<CancellationToken, ValueTask> write, CancellationToken cancellationToken)
     {
         ThrowIfBroken();
         cancellationToken.ThrowIfCancellationRequested();
         using var timer = new CancellationTokenSource(options.WriteTimeout, options.Time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         try
         {
-            await write(both.Token).ConfigureAwait(false);
+            await write(timer.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException cut)
         {
             Break("a write was cut off");
-            if (cancellationToken.IsCancellationRequested)
-            {
-                throw;
-            }
-
             throw new DeviceTimeoutException(options.DeviceName, address.Text, "writing", options.WriteTimeout, cut);
         }
         catch (Exception fault) when (fault is IOException or System.Net.Sockets.SocketException or ObjectDisposedException or InvalidOperationException)

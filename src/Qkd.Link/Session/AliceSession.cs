@@ -249,6 +249,11 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         catch (Exception e) when (e is LinkException or DistillationException or OperationCanceledException)
         {
             var reason = block.ReasonFor(e);
+            if (e is QberExceededException)
+            {
+                _parts.Monitor.Alarm(AlarmKind.Qber, $"block {block.Parameters.BlockId}: {reason}");
+            }
+
             _parts.Monitor.BlockDiscarded(tally.Report, reason);
             if (e is not LinkException || !_ending.IsCancellationRequested)
             {
@@ -272,6 +277,17 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 
             _core.Close(block.Channel);
             block.Dispose();
+            OpenSuccessor(block);
+        }
+    }
+
+    /// <summary>Opens one block for each that has no more frames to take, so that two are always ahead.</summary>
+    private void OpenSuccessor(RunningBlock block)
+    {
+        if (!block.HasSuccessor)
+        {
+            block.HasSuccessor = true;
+            OpenBlock();
         }
     }
 
@@ -292,13 +308,13 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             await channel.SendAsync(MessageType.Matches, buffer.WrittenMemory, stop);
         }
 
-        OpenBlock();
+        OpenSuccessor(block);
 
         // 3: the test basis, openly.
         buffer.ResetWrittenCount();
         sifter.WriteTestBits(buffer);
         await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
-        var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
+        using var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
         tally.Sifted(sifted);
         _planner.Learn(parameters.FrameCount, sifted.KeyCounts.Sum());
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
@@ -310,20 +326,21 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         buffer.ResetWrittenCount();
         corrected.CreateChallenge(_parts.Randomness, buffer);
         await channel.SendAsync(MessageType.VerificationChallenge, buffer.WrittenMemory, stop);
-        var verified = corrected.AcceptAnswer((await channel.ExpectAsync(MessageType.VerificationAnswer, stop)).Span)
+        using var verified = corrected.AcceptAnswer((await channel.ExpectAsync(MessageType.VerificationAnswer, stop)).Span)
             ?? throw new DistillationException("The corrected keys differ: verification failed.");
         tally.Verified(verified);
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
         // 7: the length. Alice states it, Bob checks it.
-        var bounded = verified.AgreeLength();
+        using var bounded = verified.AgreeLength();
         tally.Bounded(bounded);
-        await channel.SendAsync(MessageType.SecretLength, Number(bounded.SecretLength), stop);
+        var feed = LengthStatement.FeedFor(_parts.Key.WantedBits, bounded.SecretLength);
+        await channel.SendAsync(MessageType.SecretLength, new LengthStatement(bounded.SecretLength, feed).Write(), stop);
         await channel.ExpectAsync(MessageType.SecretLengthAccepted, stop);
 
         // 8: a fresh seed, only now.
         buffer.ResetWrittenCount();
-        var amplified = bounded.CreateSeed(_parts.Randomness, buffer);
+        using var amplified = bounded.CreateSeed(_parts.Randomness, buffer);
         await channel.SendAsync(MessageType.AmplificationSeed, buffer.WrittenMemory, stop);
 
         // 9: his tag, then hers. The key leaves only after her own check.
@@ -338,7 +355,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         // Durable here before Bob may believe in it: a crash in between leaves a block that only Alice has, which the stores then void.
         using var key = amplified.Release(authenticated);
         tally.Accepted(key);
-        await _parts.Sink.AcceptAsync(key, tally.Report, CancellationToken.None);
+        await _parts.Sink.AcceptAsync(key, feed, tally.Report, CancellationToken.None);
         await _core.SendBlockTagAsync(
             channel,
             MessageType.TranscriptTagAlice,

@@ -23,6 +23,15 @@ internal static class BlockOpening
             throw new LinkProtocolException("A block's opening cannot be read.", e);
         }
 
+        try
+        {
+            parameters?.Validate();
+        }
+        catch (DistillationException e)
+        {
+            throw new LinkProtocolException($"The opening of block {message.BlockId} makes no sense: {e.Message}", e);
+        }
+
         return parameters is not null
             && parameters.BlockId == message.BlockId
             && parameters.FirstFrame >= 0

@@ -64,7 +64,6 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private readonly SemaphoreSlim _blockOpened = new(0);
     private readonly long _nextBlockId;
     private long _firstBlockId;
-    private long _openedUpTo;
     private long _keyFrom = long.MaxValue;
     private CancellationToken _ending;
 
@@ -281,18 +280,13 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         {
             lock (_gate)
             {
+                // Blocks are opened in the order of their frames: one that begins later means that this frame's block is gone.
                 foreach (var block in _open.Values)
                 {
-                    if (frame >= block.Parameters.FirstFrame && frame <= block.LastFrame)
+                    if (frame <= block.LastFrame)
                     {
-                        return block;
+                        return frame >= block.Parameters.FirstFrame ? block : null;
                     }
-                }
-
-                // Blocks are opened in the order of their frames: one past this frame means that this frame's block is gone.
-                if (_openedUpTo > frame)
-                {
-                    return null;
                 }
             }
 
@@ -317,7 +311,6 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
             var grade = parameters.Grade < _parts.Grade ? parameters.Grade : _parts.Grade;
             var block = new RunningBlock(channel, parameters with { Grade = grade }, _ending);
             _open.Add(parameters.BlockId, block);
-            _openedUpTo = Math.Max(_openedUpTo, block.LastFrame + 1);
             block.Task = Task.Run(() => RunBlockAsync(block), CancellationToken.None);
         }
 
@@ -410,7 +403,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         buffer.ResetWrittenCount();
         sifter.WriteTestBits(buffer);
         await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
-        var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
+        using var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
         tally.Sifted(sifted);
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
@@ -420,7 +413,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         // 5, 6: verification, with his errors in the key basis.
         var challenge = await channel.ExpectAsync(MessageType.VerificationChallenge, stop);
         buffer.ResetWrittenCount();
-        var verified = corrected.CheckChallenge(challenge.Span, buffer);
+        using var verified = corrected.CheckChallenge(challenge.Span, buffer);
         await channel.SendAsync(MessageType.VerificationAnswer, buffer.WrittenMemory, stop);
         if (verified is null)
         {
@@ -431,13 +424,13 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
         // 7: he refuses a length above his own bound.
-        var stated = Number(await channel.ExpectAsync(MessageType.SecretLength, stop));
-        var bounded = verified.AgreeLength(stated);
+        var stated = LengthStatement.Read((await channel.ExpectAsync(MessageType.SecretLength, stop)).Span);
+        using var bounded = verified.AgreeLength(stated.SecretBits);
         tally.Bounded(bounded);
         await channel.SendAsync(MessageType.SecretLengthAccepted, ReadOnlyMemory<byte>.Empty, stop);
 
         // 8
-        var amplified = bounded.Amplify((await channel.ExpectAsync(MessageType.AmplificationSeed, stop)).Span);
+        using var amplified = bounded.Amplify((await channel.ExpectAsync(MessageType.AmplificationSeed, stop)).Span);
 
         // 9: his tag, then hers.
         await _core.SendBlockTagAsync(
@@ -455,6 +448,6 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 
         using var key = amplified.Release(authenticated);
         tally.Accepted(key);
-        await _parts.Sink.AcceptAsync(key, tally.Report, CancellationToken.None);
+        await _parts.Sink.AcceptAsync(key, stated.AuthenticationBits, tally.Report, CancellationToken.None);
     }
 }

@@ -28,6 +28,9 @@ internal sealed class RunningBlock : IDisposable
 
     public Task Task { get; set; } = Task.CompletedTask;
 
+    /// <summary>Whether the block that follows the one after it has been opened (at Alice).</summary>
+    public bool HasSuccessor { get; set; }
+
     /// <summary>Frames of this block that have been received (at Bob). Bounded: the receiver waits when sifting cannot keep up.</summary>
     public Channel<DetectionFrame> Frames { get; } = System.Threading.Channels.Channel.CreateBounded<DetectionFrame>(
         new BoundedChannelOptions(16) { SingleReader = true, SingleWriter = true });

@@ -54,6 +54,15 @@ public sealed record ProtocolOptions
 
     /// <summary>Each of the failure probabilities of the finite-key bound and of the verification.</summary>
     public double Epsilon { get; init; } = 1e-10;
+
+    /// <summary>The receiver's detectors have efficiencies η(1 ± this).</summary>
+    public double EfficiencyMismatch { get; init; }
+
+    /// <summary>The receiver's detectors have dark-count probabilities d(1 ± this).</summary>
+    public double DarkCountMismatch { get; init; }
+
+    /// <summary>Dark-count probability d of a detector in one gate.</summary>
+    public double DarkCountProbability { get; init; }
 }
 
 /// <summary>What both nodes' sections have in common.</summary>
@@ -249,17 +258,8 @@ public sealed record AttestationOptions
     /// <summary>The source of random symbols.</summary>
     public Attestation? RandomSource { get; init; }
 
-    /// <summary>Detection is independent of the basis within the mismatch stated here.</summary>
+    /// <summary>Detection is independent of the basis within the mismatch that <see cref="ProtocolOptions"/> states.</summary>
     public Attestation? ReceiverModel { get; init; }
-
-    /// <summary>Relative half-width of the detectors' efficiencies.</summary>
-    public double EfficiencyMismatch { get; init; }
-
-    /// <summary>Relative half-width of the detectors' dark-count probabilities.</summary>
-    public double DarkCountMismatch { get; init; }
-
-    /// <summary>Dark-count probability of a detector in one gate.</summary>
-    public double DarkCountProbability { get; init; }
 }
 
 /// <summary>Evidence for one statement.</summary>

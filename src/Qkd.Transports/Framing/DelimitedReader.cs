@@ -18,6 +18,9 @@ public sealed class DelimitedReader(IByteTransport transport, string deviceName,
     private int _end;
     private int _searched;
 
+    /// <summary>What has been received of a message that is not complete yet. Only while no read is under way.</summary>
+    public ReadOnlySpan<byte> Pending => _buffer.AsSpan(_start, _end - _start);
+
     /// <summary>Reads the next message, without its terminator.</summary>
     /// <exception cref="DeviceProtocolException">More than the maximum length arrived without a terminator; the bytes are thrown away.</exception>
     /// <exception cref="DeviceDisconnectedException">The connection is lost.</exception>

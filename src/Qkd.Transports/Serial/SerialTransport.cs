@@ -18,6 +18,8 @@ internal sealed class SerialTransport : IByteTransport
         pauseWriterThreshold: 1 << 20, resumeWriterThreshold: 1 << 19, useSynchronizationContext: false));
 
     private readonly Task _pump;
+    private readonly TimeSpan _patience;
+    private readonly TimeProvider _time;
     private int _disposed;
 
     private SerialTransport(DeviceAddress address, SerialPort port, ByteTransportOptions options)
@@ -26,6 +28,7 @@ internal sealed class SerialTransport : IByteTransport
         _port = port;
         _stream = port.BaseStream;
         _faults = new(address, options);
+        (_patience, _time) = (options.WriteTimeout, options.Time);
         _pump = Task.Run(PumpAsync);
     }
 
@@ -130,10 +133,22 @@ internal sealed class SerialTransport : IByteTransport
 
         _faults.Close();
         await _closing.CancelAsync().ConfigureAwait(false);
-        // Closing drains what is still to be sent, which blocks while the other side takes nothing.
-        await Task.Run(_port.Dispose).ConfigureAwait(false);
+        try
+        {
+            // Closing waits until what was written is out: for ever, where the other side holds it up by its handshake lines.
+            await Task.Run(CloseAsync).WaitAsync(_patience, _time).ConfigureAwait(false);
+            _closing.Dispose();
+        }
+        catch (TimeoutException)
+        {
+            // It ends when the other side lets it, or with the process.
+        }
+    }
+
+    private async Task CloseAsync()
+    {
+        _port.Dispose();
         await _pump.ConfigureAwait(false);
-        _closing.Dispose();
     }
 
     private async Task PumpAsync()

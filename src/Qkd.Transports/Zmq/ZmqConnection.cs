@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using NetMQ;
 using NetMQ.Monitoring;
 using Qkd.Devices;
@@ -10,7 +12,7 @@ namespace Qkd.Transports.Zmq;
 /// driver must not mistake a restarted instrument for the one it has configured. All members on the <see cref="ZmqReactor"/>'s
 /// thread, except the tasks and <see cref="OpenAsync"/>.
 /// </summary>
-internal sealed class ZmqConnection
+internal sealed class ZmqConnection : IDisposable
 {
     private static int _count;
 
@@ -32,7 +34,15 @@ internal sealed class ZmqConnection
         _monitor.AttachToPoller(ZmqReactor.Instance);
         socket.ReceiveReady += readable;
         Watched = true;
-        socket.Connect(endpoint);
+        try
+        {
+            socket.Connect(endpoint);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Whether the readable handler is called when something has arrived; off to let the sender be pushed back.</summary>
@@ -76,12 +86,13 @@ internal sealed class ZmqConnection
             throw new FormatException($"{options.DeviceName}: {address} is not a TCP socket (TCPIP0::10.0.0.5::5555::SOCKET).");
         }
 
-        var ipv6 = address.Host.Contains(':', StringComparison.Ordinal);
-        var endpoint = string.Create(
-            CultureInfo.InvariantCulture, $"tcp://{(ipv6 ? $"[{address.Host}]" : address.Host)}:{address.Port}");
         ZmqConnection? connection = null;
         try
         {
+            var host = await ResolveAsync(address.Host, cancellationToken)
+                .WaitAsync(options.ConnectTimeout, options.Time, cancellationToken).ConfigureAwait(false);
+            var ipv6 = host.AddressFamily == AddressFamily.InterNetworkV6;
+            var endpoint = string.Create(CultureInfo.InvariantCulture, $"tcp://{(ipv6 ? $"[{host}]" : host)}:{address.Port}");
             await ZmqReactor.RunAsync(() =>
             {
                 var socket = create();
@@ -97,7 +108,7 @@ internal sealed class ZmqConnection
         {
             if (connection is not null)
             {
-                await ZmqReactor.RunAsync(connection.Close).ConfigureAwait(false);
+                await ZmqReactor.RunAsync(connection.Dispose).ConfigureAwait(false);
             }
 
             throw problem switch
@@ -111,7 +122,7 @@ internal sealed class ZmqConnection
     }
 
     /// <summary>Closes the socket; what is not yet sent is dropped.</summary>
-    public void Close()
+    public void Dispose()
     {
         if (_closed)
         {
@@ -126,6 +137,18 @@ internal sealed class ZmqConnection
         _monitor.DetachFromPoller();
         _monitor.Dispose();
         _socket.Dispose();
+    }
+
+    // Not left to the socket, which would hold up every other one on its thread meanwhile.
+    private static async Task<IPAddress> ResolveAsync(string host, CancellationToken cancellationToken)
+    {
+        if (IPAddress.TryParse(host, out var number))
+        {
+            return number;
+        }
+
+        var found = await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
+        return found.FirstOrDefault(candidate => candidate.AddressFamily == AddressFamily.InterNetwork) ?? found[0];
     }
 
     private void OnConnected(object? sender, NetMQMonitorSocketEventArgs e) => _connected.TrySetResult();

@@ -19,6 +19,7 @@ public sealed class ZmqPairReceiver : IAsyncDisposable
         new() { SingleWriter = true, AllowSynchronousContinuations = false });
 
     private ZmqConnection? _connection;
+    private PairSocket? _socket;
     private volatile bool _paused;
     private long _pauses;
     private int _disposed;
@@ -49,7 +50,7 @@ public sealed class ZmqPairReceiver : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.QueueLength, 1);
         var receiver = new ZmqPairReceiver(address, options, transcript, channel);
         receiver._connection = await ZmqConnection.OpenAsync(
-            () => new PairSocket { Options = { ReceiveHighWatermark = 2 } },
+            () => receiver._socket = new PairSocket { Options = { ReceiveHighWatermark = 2 } },
             address,
             options,
             receiver.OnReadable,
@@ -91,7 +92,7 @@ public sealed class ZmqPairReceiver : IAsyncDisposable
 
         await ZmqReactor.RunAsync(() =>
         {
-            _connection?.Close();
+            _connection?.Dispose();
             _messages.Writer.TryComplete();
         }).ConfigureAwait(false);
         while (_messages.Reader.TryRead(out var unread))
@@ -102,16 +103,25 @@ public sealed class ZmqPairReceiver : IAsyncDisposable
 
     private void OnReadable(object? sender, NetMQSocketEventArgs e)
     {
+        while (HasRoom() && TryTake(e.Socket))
+        {
+        }
+    }
+
+    private bool TryTake(NetMQSocket socket)
+    {
         var frame = new Msg();
         frame.InitEmpty();
-        while (HasRoom() && e.Socket.TryReceive(ref frame, TimeSpan.Zero))
+        if (!socket.TryReceive(ref frame, TimeSpan.Zero))
         {
-            var message = new ZmqMessage(ref frame, _options.Time.GetUtcNow());
-            _transcript?.Record(_channelName, sent: false, message.Data.Span);
-            _messages.Writer.TryWrite(message);
+            frame.Close();
+            return false;
         }
 
-        frame.Close();
+        var message = new ZmqMessage(ref frame, _options.Time.GetUtcNow());
+        _transcript?.Record(_channelName, sent: false, message.Data.Span);
+        _messages.Writer.TryWrite(message);
+        return true;
     }
 
     private bool HasRoom()
@@ -145,8 +155,12 @@ public sealed class ZmqPairReceiver : IAsyncDisposable
 
     private void OnLost()
     {
-        // What has arrived is still in the socket: hand it out before the end, whatever the queue's length.
+        // What has arrived is still in the socket, a few messages at most: hand it out before the end.
+        while (_socket is { } socket && TryTake(socket))
+        {
+        }
+
         _messages.Writer.TryComplete(new IOException("the other side closed the connection"));
-        _connection?.Close();
+        _connection?.Dispose();
     }
 }

@@ -126,13 +126,13 @@ public sealed class ZmqRequestTransport : IAsyncDisposable
 
     private void OnReadable(object? sender, NetMQSocketEventArgs e)
     {
-        List<byte[]>? frames = null;
-        if (!e.Socket.TryReceiveMultipartBytes(ref frames))
+        var frames = new List<byte[]>();
+        if (!e.Socket.TryReceiveMultipartBytes(ref frames!))
         {
             return;
         }
 
-        foreach (var frame in frames!)
+        foreach (var frame in frames)
         {
             _transcript?.Record(_channel, sent: false, frame);
         }
@@ -157,7 +157,7 @@ public sealed class ZmqRequestTransport : IAsyncDisposable
     private void Close()
     {
         _pending = null;
-        _connection?.Close();
+        _connection?.Dispose();
         _connection = null;
         _socket = null;
     }

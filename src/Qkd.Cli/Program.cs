@@ -1,0 +1,27 @@
+using System.CommandLine;
+using Qkd.Cli;
+using Qkd.Cli.Commands;
+
+// The `qkd` command: each verb is a file in Commands. Exit codes: 0 success, 1 failure (one sentence on stderr), 2 wrong use.
+var root = new RootCommand("Quantum key distribution: run a bench, look at its instruments, fetch its keys.")
+{
+    RunCommand.Create(),
+    SimCommand.Create(),
+    InitCommand.Create(),
+    DevicesCommand.Create(),
+    KeysCommand.Create(),
+};
+
+var parsed = root.Parse(args);
+if (parsed.Errors.Count > 0)
+{
+    foreach (var error in parsed.Errors)
+    {
+        await Console.Error.WriteLineAsync(error.Message);
+    }
+
+    await Console.Error.WriteLineAsync($"See '{root.Name} {parsed.CommandResult.Command.Name} --help'.".Replace($"{root.Name} {root.Name}", root.Name, StringComparison.Ordinal));
+    return ExitCodes.WrongUse;
+}
+
+return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });

@@ -1,0 +1,127 @@
+namespace Qkd.Distillation;
+
+/// <summary>Which way a message went.</summary>
+public enum TranscriptDirection
+{
+    /// <summary>From Alice to Bob.</summary>
+    AliceToBob = 0,
+
+    /// <summary>From Bob to Alice.</summary>
+    BobToAlice = 1,
+}
+
+/// <summary>
+/// One end's log of everything that was said about a block, in the order in which this end sent and received it. It is closed by the first
+/// tag that is made or checked over it: nothing about the block may follow.
+/// </summary>
+/// <param name="blockId">The block.</param>
+public sealed class BlockTranscript(long blockId)
+{
+    /// <summary>Most bytes that the messages of a block may have together: the bound on forgeries counts on it.</summary>
+    public const long MaximumBytes = 1L << 36;
+
+    /// <summary>Most messages that a block may have.</summary>
+    public const int MaximumMessages = 1 << 28;
+
+    private const int ChunkBytes = 256 * 1024;
+
+    private readonly List<Entry>[] _messages = [[], []];
+    private readonly List<TranscriptDirection> _order = [];
+    private byte[] _chunk = [];
+    private int _used;
+
+    /// <summary>The block.</summary>
+    public long BlockId { get; } = blockId;
+
+    /// <summary>Messages in either direction.</summary>
+    public int Count => _order.Count;
+
+    /// <summary>Bytes in either direction.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Whether a tag has been made or checked.</summary>
+    public bool Closed { get; private set; }
+
+    /// <summary>Whether this end's own tag says that it accepts the block; null before it is made.</summary>
+    internal bool? OwnAccept { get; private set; }
+
+    /// <summary>Which end's tag was found to fit; null before.</summary>
+    internal LinkEnd? VerifiedPeer { get; set; }
+
+    /// <summary>Whether a tag over this log did not fit: it can never be accepted.</summary>
+    internal bool Rejected { get; set; }
+
+    /// <summary>Logs a message when it is handed over to be sent, or when it was received.</summary>
+    /// <param name="direction">Which way it went.</param>
+    /// <param name="sequence">Its number among the block's messages in its direction, from 1, without a gap.</param>
+    /// <param name="lastPeerSequence">The last number its sender had seen from the other end; 0 for none.</param>
+    /// <param name="bytes">The message as it stood on the wire. Copied.</param>
+    /// <param name="unixMicroseconds">This end's clock when it was sent or received, in microseconds since 1970.</param>
+    /// <exception cref="DistillationException">Its number is not the next one, or it answers a message that was never sent.</exception>
+    /// <exception cref="InvalidOperationException">The transcript is closed.</exception>
+    public void Record(TranscriptDirection direction, long sequence, long lastPeerSequence, ReadOnlySpan<byte> bytes, long unixMicroseconds)
+    {
+        if (Closed)
+        {
+            throw new InvalidOperationException($"The transcript of block {BlockId} is closed: nothing may follow its tag.");
+        }
+
+        var sent = _messages[(int)direction];
+        var other = _messages[1 - (int)direction];
+        if (sequence != sent.Count + 1)
+        {
+            throw new DistillationException($"Message {sequence} came where {sent.Count + 1} is due in block {BlockId}: lost, replayed or reordered.");
+        }
+
+        if (lastPeerSequence < (sent.Count == 0 ? 0 : sent[^1].LastPeerSequence) || lastPeerSequence > other.Count)
+        {
+            throw new DistillationException($"Message {sequence} of block {BlockId} answers message {lastPeerSequence} of {other.Count}.");
+        }
+
+        if (Bytes + bytes.Length > MaximumBytes || Count == MaximumMessages)
+        {
+            throw new DistillationException($"Block {BlockId} has more messages than its tag can cover.");
+        }
+
+        // Times are coded with two more bits.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Math.Abs(unixMicroseconds), 1L << 60);
+        sent.Add(new(Keep(bytes), lastPeerSequence, unixMicroseconds));
+        _order.Add(direction);
+        Bytes += bytes.Length;
+    }
+
+    /// <summary>The order in which this end logged its messages.</summary>
+    internal IReadOnlyList<TranscriptDirection> Order => _order;
+
+    /// <summary>The messages of one direction, by sequence number.</summary>
+    internal IReadOnlyList<Entry> Messages(TranscriptDirection direction) => _messages[(int)direction];
+
+    internal void Close(bool? ownAccept = null)
+    {
+        Closed = true;
+        OwnAccept ??= ownAccept;
+    }
+
+    private ReadOnlyMemory<byte> Keep(ReadOnlySpan<byte> bytes)
+    {
+        // Many small messages share a chunk; a large one has its own.
+        if (bytes.Length > _chunk.Length - _used)
+        {
+            if (bytes.Length > ChunkBytes / 4)
+            {
+                return bytes.ToArray();
+            }
+
+            _chunk = GC.AllocateUninitializedArray<byte>(ChunkBytes);
+            _used = 0;
+        }
+
+        var kept = _chunk.AsMemory(_used, bytes.Length);
+        bytes.CopyTo(kept.Span);
+        _used += bytes.Length;
+        return kept;
+    }
+
+    /// <summary>A logged message.</summary>
+    internal readonly record struct Entry(ReadOnlyMemory<byte> Bytes, long LastPeerSequence, long UnixMicroseconds);
+}

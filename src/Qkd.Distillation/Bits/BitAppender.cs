@@ -1,0 +1,63 @@
+namespace Qkd.Distillation;
+
+/// <summary>Secret bits that are still being gathered, a word's worth at a time. Zeroes what it outgrows and what it leaves.</summary>
+internal sealed class BitAppender : IDisposable
+{
+    private ulong[] _words = GC.AllocateArray<ulong>(1024, pinned: true);
+    private int _length;
+    private bool _disposed;
+
+    /// <summary>Bits so far.</summary>
+    public int Length => _length;
+
+    /// <summary>The words so far; bits beyond the length are zero.</summary>
+    public ReadOnlySpan<ulong> Words => _words.AsSpan(0, BitString.WordCount(_length));
+
+    /// <summary>Appends the lowest <paramref name="count"/> bits; the others must be zero.</summary>
+    public void Append(ulong bits, int count)
+    {
+        var word = _length >> 6;
+        var shift = _length & 63;
+        if (word + 1 >= _words.Length)
+        {
+            Grow();
+        }
+
+        _words[word] |= bits << shift;
+        if (shift + count > 64)
+        {
+            _words[word + 1] = bits >> (64 - shift);
+        }
+
+        _length = checked(_length + count);
+    }
+
+    /// <summary>Hands the bits over.</summary>
+    public BitString Take()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _disposed = true;
+        var taken = BitString.Adopt(_words, _length);
+        _words = [];
+        _length = 0;
+        return taken;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _disposed = true;
+        BitString.Erase(_words);
+        _words = [];
+        _length = 0;
+    }
+
+    private void Grow()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var larger = GC.AllocateArray<ulong>(checked(_words.Length * 2), pinned: true);
+        _words.CopyTo(larger, 0);
+        BitString.Erase(_words);
+        _words = larger;
+    }
+}

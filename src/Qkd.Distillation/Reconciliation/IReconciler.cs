@@ -1,0 +1,40 @@
+using System.Buffers;
+
+namespace Qkd.Distillation;
+
+/// <summary>A method of error correction.</summary>
+public interface IReconciler
+{
+    /// <summary>Name of the method, for the record.</summary>
+    string Name { get; }
+
+    /// <summary>Begins the correction of a block. The sifted block is used up.</summary>
+    /// <param name="block">This end's sifted block.</param>
+    /// <param name="end">Which end this is. Bob corrects.</param>
+    /// <param name="expectedErrorRate">
+    /// Error rate to expect in the key basis, 0 to 1; NaN if nothing is known. It decides how much is leaked, never whether the result is right.
+    /// </param>
+    IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate);
+}
+
+/// <summary>
+/// One end of the correction of one block. It neither sends nor waits: the caller carries its messages, at most one each way a round.
+/// </summary>
+public interface IReconciliation : IDisposable
+{
+    /// <summary>Whether this end makes the first message, by a call of <see cref="Step"/> with nothing received.</summary>
+    bool StartsFirst { get; }
+
+    /// <summary>Messages this end has taken or made, whichever are more: the number of rounds.</summary>
+    int Rounds { get; }
+
+    /// <summary>
+    /// Takes the peer's message and makes the next one. Returns true when this end has finished; a last message may still have been
+    /// written and must be sent.
+    /// </summary>
+    /// <exception cref="DistillationException">The message is malformed or asks for more than a block may leak. The block is lost.</exception>
+    bool Step(ReadOnlySpan<byte> received, IBufferWriter<byte> toSend);
+
+    /// <summary>The corrected block. To be taken once, after <see cref="Step"/> returned true.</summary>
+    CorrectedBlock Result { get; }
+}

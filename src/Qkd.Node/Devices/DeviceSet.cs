@@ -1,0 +1,145 @@
+using Microsoft.Extensions.Logging;
+using Qkd.Devices;
+using Qkd.Node.Configuration;
+using Qkd.Node.Status;
+using Qkd.Transports;
+using Qkd.Transports.Transcripts;
+
+namespace Qkd.Node.Devices;
+
+/// <summary>The open instruments of one node. Disposing leads each of them to its safe state.</summary>
+public sealed class DeviceSet : IAsyncDisposable
+{
+    private static readonly TimeSpan AddressBookWait = TimeSpan.FromSeconds(60);
+
+    private readonly Dictionary<string, IDevice> _devices = new(StringComparer.OrdinalIgnoreCase);
+    private readonly List<IDisposable> _owned = [];
+    private readonly string _section;
+
+    private DeviceSet(string section) => _section = section;
+
+    /// <summary>The instruments, in the order in which they were opened.</summary>
+    public IReadOnlyCollection<IDevice> Devices => _devices.Values;
+
+    /// <summary>Opens all configured instruments side by side; if one fails, the others are closed again.</summary>
+    /// <param name="node">Name of the node, for messages.</param>
+    /// <param name="section">Path of the node's section, e.g. <c>Bench:Alice</c>.</param>
+    /// <param name="options">The instruments.</param>
+    /// <param name="catalog">The drivers.</param>
+    /// <param name="book">Where <c>sim:</c> names are looked up.</param>
+    /// <param name="monitor">Is told of each instrument and its events.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="logger">Log.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="DeviceException">An instrument cannot be opened.</exception>
+    /// <exception cref="ConfigurationException">Unknown driver, bad address or option.</exception>
+    public static async Task<DeviceSet> OpenAsync(
+        string node,
+        string section,
+        IReadOnlyDictionary<string, DeviceOptions> options,
+        DriverCatalog catalog,
+        AddressBook book,
+        NodeMonitor monitor,
+        TimeProvider time,
+        ILogger logger,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var set = new DeviceSet(section);
+        var opening = options.Select(pair => set.OpenOneAsync(pair.Key, pair.Value, catalog, book, time, cancellationToken)).ToArray();
+        try
+        {
+            await Task.WhenAll(opening);
+        }
+        catch
+        {
+            foreach (var opened in opening.Where(task => task.IsCompletedSuccessfully))
+            {
+                await (await opened).DisposeAsync();
+            }
+
+            set.DisposeOwned();
+            throw;
+        }
+
+        foreach (var (name, device) in options.Keys.Zip(opening.Select(task => task.Result)))
+        {
+            set._devices.Add(name, device);
+            monitor.DeviceChanged(new(
+                name, options[name].Driver, device.Address.Text, device.Identity, DeviceEventKind.Healthy, "open", time.GetUtcNow()));
+            set._owned.Add(device.Events.Subscribe(monitor.DeviceReported));
+            Log.DeviceOpened(logger, node, name, device.Identity.ToString(), device.Address.Text);
+        }
+
+        return set;
+    }
+
+    /// <summary>The instrument that plays a role.</summary>
+    /// <exception cref="ConfigurationException">There is no such device, or it cannot play the role.</exception>
+    public TRole Role<TRole>(string role, string device)
+        where TRole : IDevice
+    {
+        var path = $"{_section}:Roles:{role}";
+        return _devices.GetValueOrDefault(device) switch
+        {
+            null => throw new ConfigurationException(path, $"there is no device '{device}'; there are {string.Join(", ", _devices.Keys)}"),
+            TRole fits => fits,
+            var other => throw new ConfigurationException(path, $"the device '{device}' ({other.Identity.Model}) is no {typeof(TRole).Name[1..]}"),
+        };
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var device in _devices.Values)
+        {
+            await device.DisposeAsync();
+        }
+
+        DisposeOwned();
+    }
+
+    private void DisposeOwned()
+    {
+        foreach (var owned in _owned)
+        {
+            owned.Dispose();
+        }
+
+        _owned.Clear();
+    }
+
+    private async Task<IDevice> OpenOneAsync(
+        string name, DeviceOptions options, DriverCatalog catalog, AddressBook book, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var path = $"{_section}:Devices:{name}";
+        var driver = catalog.Find(options.Driver) ?? throw new ConfigurationException(
+            $"{path}:Driver", $"there is no driver '{options.Driver}'; there are {string.Join(", ", catalog.Drivers.Select(d => d.Id))}");
+        if (!DeviceAddress.TryParse(options.Address, out var address))
+        {
+            throw new ConfigurationException($"{path}:Address", $"'{options.Address}' is not a device address, e.g. {string.Join(" or ", driver.AddressExamples)}");
+        }
+
+        IWireTranscript? transcript = null;
+        if (options.Transcript.Length > 0)
+        {
+            var writer = new TranscriptWriter(options.Transcript, time);
+            lock (_owned)
+            {
+                _owned.Add(writer);
+            }
+
+            transcript = writer;
+        }
+
+        try
+        {
+            var request = new DeviceOpenRequest { Name = name, Address = address, Options = options.Options, Time = time, Transcript = transcript };
+            return await driver.OpenAsync(await book.ResolveAsync(request, driver.Id, AddressBookWait, cancellationToken), cancellationToken);
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(path, e.Message, e);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using Qkd.Distillation;
+using Qkd.Keys;
+using Qkd.Link;
+using Qkd.Node.Configuration;
+using Qkd.Node.Status;
+
+namespace Qkd.Node.Keys;
+
+/// <summary>
+/// One node's keys, joined to the link: takes finished blocks, settles them with the peer's store over whatever session is running, hands out
+/// the authentication key, and delivers to applications.
+/// </summary>
+public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsyncDisposable
+{
+    private static readonly TimeSpan SettleInterval = TimeSpan.FromSeconds(1);
+
+    private readonly KeyStore _store;
+    private readonly AuthenticationPool _pool;
+    private readonly KeyManager _manager;
+    private readonly NodeMonitor _monitor;
+    private readonly LinkEnd _end;
+    private readonly bool _emulated;
+    private readonly CancellationTokenSource _ending = new();
+    private readonly Task _settling;
+    private IPeerRequests? _session;
+
+    private NodeKeys(
+        KeyStore store, AuthenticationPool pool, KeyManagerOptions options, bool emulated, LinkEnd end, NodeMonitor monitor, TimeProvider time, ILoggerFactory loggers)
+    {
+        _store = store;
+        _pool = pool;
+        _end = end;
+        _emulated = emulated;
+        _monitor = monitor;
+        _manager = new KeyManager(store, pool, this, options, time, loggers.CreateLogger<KeyManager>());
+        Authentication = new AuthenticationKey(pool, monitor);
+        _settling = Task.Run(() => _manager.RunAsync(SettleInterval, _ending.Token));
+    }
+
+    /// <summary>The key for tags.</summary>
+    public IAuthenticationKey Authentication { get; }
+
+    /// <summary>Delivery to applications.</summary>
+    public IKeyDelivery Delivery => _manager;
+
+    /// <summary>Opens master key, store and authentication key of a node.</summary>
+    /// <param name="folder">The node's folder.</param>
+    /// <param name="end">Which end it is.</param>
+    /// <param name="options">The node's settings.</param>
+    /// <param name="emulated">Whether its instruments are emulated: said of every key it makes.</param>
+    /// <param name="monitor">Is told of trouble.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="loggers">Makes loggers.</param>
+    /// <exception cref="KeyStoreException">Something is missing, damaged or open to others; the message names the file.</exception>
+    public static NodeKeys Open(
+        NodeKeyFolder folder, LinkEnd end, KeysOptions options, bool emulated, NodeMonitor monitor, TimeProvider time, ILoggerFactory loggers)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        ArgumentNullException.ThrowIfNull(options);
+        using var master = MasterKey.FromFile(folder.MasterKeyFile);
+        var pool = AuthenticationPool.Open(folder.AuthenticationFolder, end);
+        try
+        {
+            var store = KeyStore.Open(
+                folder.StoreFolder,
+                end,
+                master,
+                new KeyStoreOptions
+                {
+                    KeySizeBits = options.KeySizeBits,
+                    CapacityBits = options.CapacityBits,
+                    DeliverLaboratoryKey = options.DeliverLaboratoryKey,
+                },
+                time);
+            var names = new KeyManagerOptions { KmeId = options.KmeId, PeerKmeId = options.PeerKmeId };
+            return new NodeKeys(store, pool, names, emulated, end, monitor, time, loggers);
+        }
+        catch
+        {
+            pool.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The first block id that this node has never used.</summary>
+    public long NextBlockId() => _store.NextBlockId;
+
+    /// <summary>Settles over this session until the returned token is disposed.</summary>
+    public IDisposable Attach(IPeerRequests session)
+    {
+        _pool.BeginSession();
+        _session = session;
+        return new Attachment(this, session);
+    }
+
+    /// <summary>The handshake is done: what the last session left open is settled first.</summary>
+    public async Task ReconcileAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _manager.ReconcileAsync(cancellationToken);
+        }
+        catch (KeyStoreException e)
+        {
+            // Not lost: the settle loop asks again.
+            _monitor.Alarm(AlarmKind.Link, $"key stores not settled yet: {e.Message}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask AcceptAsync(SecretKey key, int authenticationBits, BlockReport report, CancellationToken cancellationToken)
+    {
+        var acceptance = _manager.Accept(key, authenticationBits, _emulated);
+        return acceptance.Stored
+            ? ValueTask.CompletedTask
+            : throw new LinkException($"Block {report.BlockId} was not stored: {acceptance.Reason}");
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<ReadOnlyMemory<byte>> HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        topic == LinkTopic.KeyStore
+            ? await _manager.HandleAsync(request, cancellationToken)
+            : throw new LinkProtocolException($"{_end} does not answer requests about {topic}.");
+
+    /// <inheritdoc/>
+    async ValueTask<ReadOnlyMemory<byte>> IKeyPeer.ExchangeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        _session is { } session
+            ? await session.RequestAsync(LinkTopic.KeyStore, request, cancellationToken)
+            : throw new LinkException("There is no connection to the peer.");
+
+    /// <summary>Figures of pool and authentication key.</summary>
+    public PoolFigures Figures()
+    {
+        var pool = _manager.Pool;
+        var authentication = _pool.Status;
+        return new PoolFigures(
+            pool.Level.ToString().ToUpperInvariant(),
+            pool.DeliverableBits,
+            pool.UnconfirmedBits,
+            pool.KeysDelivered,
+            authentication.PreSharedSendBits + authentication.PreSharedReceiveBits + authentication.FedSendBits + authentication.FedReceiveBits,
+            _emulated ? "Emulated bench: the attestations of this key say that its instruments are emulated. It is not for use." : "");
+    }
+
+    /// <summary>
+    /// Whether the confirmed keys that both stores actually hold are the same, bit by bit: digests under a fresh key are compared. False if
+    /// there is no such key.
+    /// </summary>
+    public static bool HoldSameKeys(NodeKeys a, NodeKeys b)
+    {
+        ArgumentNullException.ThrowIfNull(a);
+        ArgumentNullException.ThrowIfNull(b);
+        var fresh = RandomNumberGenerator.GetBytes(32);
+        var (left, right) = (a._store.Digests(fresh), b._store.Digests(fresh));
+        return left.Count > 0 && left.Count == right.Count && left.All(pair => right.TryGetValue(pair.Key, out var other) && other == pair.Value);
+    }
+
+    /// <summary>Asks once more for whatever is not settled.</summary>
+    public async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _manager.SettleAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is KeyStoreException or LinkException)
+        {
+            // The connection has ended; the next contact settles it.
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _ending.CancelAsync();
+        await _settling.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _manager.Dispose();
+        _store.Dispose();
+        _pool.Dispose();
+        _ending.Dispose();
+    }
+
+    private sealed class Attachment(NodeKeys keys, IPeerRequests session) : IDisposable
+    {
+        public void Dispose() => Interlocked.CompareExchange(ref keys._session, null, session);
+    }
+
+    /// <summary>The link's port to the authentication pool.</summary>
+    private sealed class AuthenticationKey(AuthenticationPool pool, NodeMonitor monitor) : IAuthenticationKey
+    {
+        public int WantedBits => pool.Status.WantedBits;
+
+        public AuthenticationPad Reserve(int bytes)
+        {
+            try
+            {
+                var pad = pool.Reserve(bytes);
+                return new(pad.Segment, pad.Offset, pad.Bytes);
+            }
+            catch (AuthenticationKeyExhaustedException e)
+            {
+                monitor.Alarm(AlarmKind.AuthenticationKey, e.Message);
+                throw new LinkException(e.Message, e);
+            }
+            catch (AuthenticationKeyException e)
+            {
+                throw new LinkAuthenticationException(e.Message, e);
+            }
+        }
+
+        public AuthenticationPad Take(long segment, long offset, int bytes)
+        {
+            try
+            {
+                var pad = pool.Take(segment, offset, bytes);
+                return new(pad.Segment, pad.Offset, pad.Bytes);
+            }
+            catch (AuthenticationKeyException e)
+            {
+                throw new LinkAuthenticationException(e.Message, e);
+            }
+        }
+
+        public byte[] DescribePositions() => pool.DescribePositions();
+
+        public void Agree(ReadOnlySpan<byte> peerPositions)
+        {
+            try
+            {
+                pool.Agree(peerPositions);
+            }
+            catch (AuthenticationKeyException e)
+            {
+                throw new LinkAuthenticationException(e.Message, e);
+            }
+        }
+    }
+}

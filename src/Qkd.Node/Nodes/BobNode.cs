@@ -1,0 +1,216 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Qkd.Devices;
+using Qkd.Distillation;
+using Qkd.Link;
+using Qkd.Link.Session;
+using Qkd.Link.Wire;
+using Qkd.Node.Configuration;
+using Qkd.Node.Devices;
+using Qkd.Node.Keys;
+using Qkd.Node.Polarization;
+using Qkd.Node.Status;
+using Qkd.Timing;
+
+namespace Qkd.Node.Nodes;
+
+/// <summary>Bob's node: opens tagger, detectors and polarization controller, connects to Alice and makes key with her.</summary>
+public sealed class BobNode : INode
+{
+    private readonly NodeParts _parts;
+    private readonly BobOptions _options;
+    private readonly LinkAgreement _agreement;
+    private readonly ILogger _logger;
+
+    /// <summary>Creates a node that does nothing yet.</summary>
+    public BobNode(NodeParts parts, NodeMonitor monitor, NodeKeys keys)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        _parts = parts;
+        _options = parts.Options.Bob!;
+        _agreement = Agreement.From(parts.Options.Protocol);
+        _logger = parts.Loggers.CreateLogger<BobNode>();
+        Monitor = monitor;
+        Keys = keys;
+    }
+
+    /// <inheritdoc/>
+    public string Name => _options.Name;
+
+    /// <inheritdoc/>
+    public NodeMonitor Monitor { get; }
+
+    /// <inheritdoc/>
+    public NodeKeys Keys { get; }
+
+    /// <inheritdoc/>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(TimeSpan.FromSeconds(10));
+        while (true)
+        {
+            try
+            {
+                await using var devices = await DeviceSet.OpenAsync(
+                    Name, "Bench:Bob", _options.Devices, _parts.Catalog, _parts.Book, Monitor, _parts.Time, _logger, cancellationToken);
+                await ReceiveAsync(devices, backoff, cancellationToken);
+            }
+            catch (DeviceException e)
+            {
+                Monitor.Alarm(AlarmKind.Device, e.Message);
+                Monitor.StateChanged(SessionState.Stopped, e.Message);
+                await WaitAsync(e.Message, backoff, cancellationToken);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => Keys.DisposeAsync();
+
+    private async Task ReceiveAsync(DeviceSet devices, Backoff backoff, CancellationToken cancellationToken)
+    {
+        var tagger = devices.Role<ITimeTagger>("Tagger", _options.Roles.Tagger);
+        var detectors = devices.Role<ISinglePhotonDetector>("Detectors", _options.Roles.Detectors);
+        var controller = devices.Role<IPolarizationController>("Polarization", _options.Roles.Polarization);
+        await PrepareAsync(tagger, detectors, controller, cancellationToken);
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var guard = new CountRateGuard(detectors, _options.Receiver.CountRateLimitHertz, Monitor).RunAsync(stop.Token);
+        var keeper = new PolarizationKeeper(
+            controller, _options.Polarization, _agreement.FrameSlots, _agreement.RepetitionRateHertz, Monitor, _parts.Time);
+        try
+        {
+            while (true)
+            {
+                var attempt = RunSessionAsync(tagger, keeper, backoff, stop.Token);
+                await await Task.WhenAny(attempt, guard);
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+        }
+    }
+
+    private async Task RunSessionAsync(ITimeTagger tagger, PolarizationKeeper keeper, Backoff backoff, CancellationToken cancellationToken)
+    {
+        BobSession? session = null;
+        try
+        {
+            Monitor.StateChanged(SessionState.Disconnected, $"connecting to {_options.Link.Endpoint}");
+            await using var connection = await ConnectAsync(cancellationToken);
+            using (session = new BobSession(connection, Keys.NextBlockId(), Parts(tagger, keeper)))
+            using (Keys.Attach(session))
+            {
+                await session.RunAsync(cancellationToken);
+            }
+        }
+        catch (LinkException e)
+        {
+            if (session is not null)
+            {
+                Monitor.Alarm(e is LinkAuthenticationException or LinkProtocolException ? AlarmKind.ClassicalChannel : AlarmKind.Link, e.Message);
+            }
+
+            Monitor.StateChanged(SessionState.Disconnected, e.Message);
+            if (session is { HandshakeDone: true })
+            {
+                backoff.Reset();
+            }
+
+            // Connecting costs nothing; a greeting costs a pad, so failed ones come ever more slowly.
+            await WaitAsync(e.Message, session is null ? new Backoff(TimeSpan.FromSeconds(1)) : backoff, cancellationToken);
+        }
+    }
+
+    private BobSessionParts Parts(ITimeTagger tagger, PolarizationKeeper keeper)
+    {
+        var receiver = _options.Receiver;
+        return new BobSessionParts
+        {
+            Agreement = _agreement,
+            Grade = Agreement.Attested(receiver.Attestations.ReceiverModel) && receiver.SplitterZ == 0.5 ? KeyGrade.Attested : KeyGrade.Laboratory,
+            Tagger = tagger,
+            Stream = new TagStreamRequest
+            {
+                Channels = receiver.Channels,
+                ReferenceChannel = receiver.MarkerChannel,
+                AcquisitionLength = TimeSpan.FromMilliseconds(receiver.AcquisitionMs),
+            },
+            NewReceiver = () => new TagReceiver(ReceiverSettings(), OperatingSystemRandomness.Instance),
+            Polarization = keeper,
+            Key = Keys.Authentication,
+            Sink = Keys,
+            Monitor = Monitor,
+            Handler = Keys,
+            Reconciler = new CascadeReconciler(),
+            Timeouts = Agreement.Timeouts(_options.Link),
+        };
+    }
+
+    private async Task<LinkConnection> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var endpoint = HostAndPort.Parse(_options.Link.Endpoint);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(TimeSpan.FromSeconds(10));
+            await socket.ConnectAsync(await endpoint.ResolveAsync(limit.Token), limit.Token);
+            return LinkConnection.FromSocket(socket, _parts.Time);
+        }
+        catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            socket.Dispose();
+            throw new LinkException($"Alice does not answer at {endpoint}: {e.Message}", e);
+        }
+    }
+
+    private async Task WaitAsync(string reason, Backoff backoff, CancellationToken cancellationToken)
+    {
+        var wait = backoff.Next();
+        Log.SessionEnded(_logger, Name, reason, wait.TotalSeconds);
+        await Task.Delay(wait, _parts.Time, cancellationToken);
+    }
+
+    /// <summary>Thresholds, bias and bias on; finds the paddles' positions only where they are not known.</summary>
+    private async Task PrepareAsync(
+        ITimeTagger tagger, ISinglePhotonDetector detectors, IPolarizationController controller, CancellationToken cancellationToken)
+    {
+        var receiver = _options.Receiver;
+        foreach (var channel in receiver.Channels)
+        {
+            await tagger.ConfigureInputAsync(new TaggerInput(channel, receiver.ThresholdVolts, receiver.ThresholdVolts < 0 ? EdgeSlope.Falling : EdgeSlope.Rising), cancellationToken);
+        }
+
+        await tagger.ConfigureInputAsync(new TaggerInput(receiver.MarkerChannel, receiver.MarkerThresholdVolts, EdgeSlope.Rising), cancellationToken);
+        if (receiver.BiasMicroamperes.Count > 0)
+        {
+            await detectors.SetBiasCurrentsAsync(receiver.BiasMicroamperes.ToArray(), cancellationToken);
+        }
+
+        await detectors.SetEnabledAsync(true, cancellationToken);
+        if (!controller.PositionsKnown)
+        {
+            await controller.HomeAsync(cancellationToken);
+        }
+    }
+
+    private TagReceiverSettings ReceiverSettings()
+    {
+        var receiver = _options.Receiver;
+        (Basis Basis, int Bit)[] states = [(Basis.Z, 0), (Basis.Z, 1), (Basis.X, 0), (Basis.X, 1)];
+        return new TagReceiverSettings
+        {
+            SlotPeriodPicoseconds = 1e12 / _agreement.RepetitionRateHertz,
+            MarkerDivisor = _agreement.MarkerDivisor,
+            FrameSlots = _agreement.FrameSlots,
+            PilotSlots = _agreement.PilotSlots,
+            VacuumIntensity = _agreement.Probabilities.IntensitiesOf256.Count - 1,
+            GateWidthPicoseconds = receiver.GateWidthPicoseconds,
+            DeadTimePicoseconds = receiver.DeadTimeNanoseconds * 1000,
+            Detectors = [.. receiver.Channels.Select((channel, i) => new ReceiverDetector(
+                channel, states[i].Basis, states[i].Bit, receiver.DelaysPicoseconds.Count > 0 ? receiver.DelaysPicoseconds[i] : 0))],
+        };
+    }
+}

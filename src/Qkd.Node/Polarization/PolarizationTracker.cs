@@ -1,0 +1,148 @@
+namespace Qkd.Node.Polarization;
+
+/// <summary>
+/// Follows the slow drift of the fibre while key is made: a Kalman filter over the small rotation by which the fibre has moved since the
+/// alignment, fed by the same contrasts, with small known movements of the paddles that make every component of it visible.
+/// </summary>
+/// <remarks>
+/// State: the rotation vector d (radians) that the fibre has turned, a random walk. A measurement sees
+/// v · After(θ) · About(d) · Before. The paddles then go where the model with the estimated d is aligned, plus a dither of fixed size whose
+/// direction changes from step to step; its cost in error rate is stated by <see cref="DitherErrorRate"/>.
+/// </remarks>
+public sealed class PolarizationTracker
+{
+    /// <summary>Amplitude of the dither in degrees of paddle angle.</summary>
+    public const double DitherDegrees = 0.6;
+
+    /// <summary>Error rate that the dither adds at most: a paddle turns the sphere by up to four times its angle.</summary>
+    public static double DitherErrorRate => Math.Pow(4 * DitherDegrees * Math.PI / 180 / 2, 2);
+
+    private const int States = 3;
+    private const double DriftRadiansPerRootSecond = 0.01;
+    private const double LargestStepDegrees = 3;
+
+    private static readonly double[][] DitherDirections =
+        [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
+
+    private readonly PaddleModel _model;
+    private readonly PaddleLimits _limits;
+    private readonly double[] _turned = new double[States];
+    private readonly double[,] _covariance = new double[States, States];
+    private double[] _centre;
+    private int _step;
+
+    internal PolarizationTracker(PaddleModel model, PaddleLimits limits, IReadOnlyList<double> degrees)
+    {
+        _model = model;
+        _limits = limits;
+        _centre = [.. degrees];
+        for (var i = 0; i < States; i++)
+        {
+            _covariance[i, i] = 0.05 * 0.05;
+        }
+    }
+
+    /// <summary>Takes a measurement and returns where the paddles should stand for the next.</summary>
+    /// <param name="degrees">Where they stood.</param>
+    /// <param name="seen">The contrasts there.</param>
+    /// <param name="elapsed">Time since the last measurement.</param>
+    public IReadOnlyList<double> Next(IReadOnlyList<double> degrees, Contrasts seen, TimeSpan elapsed)
+    {
+        Predict(elapsed.TotalSeconds);
+        Update([.. degrees], seen);
+        _centre = Aligned();
+        var dither = DitherDirections[_step++ % DitherDirections.Length];
+        return [.. _centre.Select((angle, i) => _limits.Clamp(angle + (DitherDegrees * dither[i])))];
+    }
+
+    private void Predict(double seconds)
+    {
+        for (var i = 0; i < States; i++)
+        {
+            _covariance[i, i] += DriftRadiansPerRootSecond * DriftRadiansPerRootSecond * Math.Max(0, seconds);
+        }
+    }
+
+    private Rotation Seen(ReadOnlySpan<double> degrees, ReadOnlySpan<double> turned) =>
+        _model.After(degrees) * Rotation.About(turned[0], turned[1], turned[2]) * _model.Before;
+
+    private void Update(double[] degrees, Contrasts seen)
+    {
+        // One contrast at a time: their noise is independent, and each update is a division instead of a matrix inverse.
+        ReadOnlySpan<double> values = [seen.ZtoZ, seen.ZtoX, seen.XtoZ, seen.XtoX];
+        var variance = (seen.Sigma * seen.Sigma) + 1e-6;
+        Span<double> slope = stackalloc double[States];
+        Span<double> gain = stackalloc double[States];
+        Span<double> moved = stackalloc double[States];
+        for (var which = 0; which < 4; which++)
+        {
+            var expected = _model.Visibility * Contrast(Seen(degrees, _turned), which);
+            for (var i = 0; i < States; i++)
+            {
+                _turned.CopyTo(moved);
+                moved[i] += 1e-4;
+                slope[i] = ((_model.Visibility * Contrast(Seen(degrees, moved), which)) - expected) / 1e-4;
+            }
+
+            var innovation = variance;
+            for (var i = 0; i < States; i++)
+            {
+                gain[i] = 0;
+                for (var j = 0; j < States; j++)
+                {
+                    gain[i] += _covariance[i, j] * slope[j];
+                }
+
+                innovation += slope[i] * gain[i];
+            }
+
+            for (var i = 0; i < States; i++)
+            {
+                _turned[i] += gain[i] / innovation * (values[which] - expected);
+            }
+
+            for (var i = 0; i < States; i++)
+            {
+                for (var j = 0; j < States; j++)
+                {
+                    _covariance[i, j] -= gain[i] * gain[j] / innovation;
+                }
+            }
+        }
+    }
+
+    /// <summary>The aligned setting nearest to the present one, at most one step away from it.</summary>
+    private double[] Aligned()
+    {
+        double[] from = [.. _centre];
+        void Residuals(ReadOnlySpan<double> degrees, Span<double> r)
+        {
+            var rotation = Seen(degrees, _turned);
+            r[0] = rotation.ZtoZ - 1;
+            r[1] = rotation.ZtoX;
+            r[2] = rotation.XtoZ;
+            r[3] = rotation.XtoX - 1;
+            for (var i = 0; i < 3; i++)
+            {
+                r[4 + i] = (10 * (degrees[i] - _limits.Clamp(degrees[i]))) + (1e-3 * (degrees[i] - from[i]));
+            }
+        }
+
+        double[] target = [.. from];
+        LeastSquares.Minimise(Residuals, target, 7, 20);
+        for (var i = 0; i < target.Length; i++)
+        {
+            target[i] = _limits.Clamp(from[i] + Math.Clamp(target[i] - from[i], -LargestStepDegrees, LargestStepDegrees));
+        }
+
+        return target;
+    }
+
+    private static double Contrast(Rotation rotation, int which) => which switch
+    {
+        0 => rotation.ZtoZ,
+        1 => rotation.ZtoX,
+        2 => rotation.XtoZ,
+        _ => rotation.XtoX,
+    };
+}

@@ -1,0 +1,52 @@
+using Qkd.Drivers.IdQuantique;
+using Qkd.Drivers.OzOptics;
+using Qkd.Drivers.Reference;
+using Qkd.Drivers.SingleQuantum;
+using Qkd.Drivers.Thorlabs;
+using Qkd.Node.Configuration;
+using Qkd.Node.Keys;
+using Qkd.Node.Nodes;
+using Qkd.Sim.Bench;
+using Qkd.Web.Hosting;
+
+// Front door 1: the nodes of a configuration as a Windows service, a systemd unit, or in a console.
+//   qkd-service [--config FILE] [--Bench:Path:To:Setting=value ...]
+// Exit codes: 0 stopped when asked to, 1 the nodes cannot run, 2 the configuration makes no sense.
+try
+{
+    var arguments = args.ToList();
+    var file = Path.Combine(AppContext.BaseDirectory, "config", "bench.json");
+    if (arguments.IndexOf("--config") is >= 0 and var at)
+    {
+        file = arguments.ElementAtOrDefault(at + 1) ?? throw new ConfigurationException("--config", "a file is needed");
+        arguments.RemoveRange(at, 2);
+    }
+
+    var configuration = BenchConfiguration.Load(file, arguments);
+    var options = BenchConfiguration.Bind(configuration);
+    var emulation = EmulationSettings.Bind(configuration.GetSection("Bench:Emulation"));
+    BenchKeys.Ensure(options, notice => Console.WriteLine(notice));
+
+    await using var app = BenchHost.Build(options, builder =>
+    {
+        builder.Host.UseWindowsService(service => service.ServiceName = "Quantum key distribution");
+        builder.Host.UseSystemd();
+        builder.Services
+            .AddReferenceDrivers()
+            .AddOzOpticsDrivers()
+            .AddThorlabsDrivers()
+            .AddSingleQuantumDrivers()
+            .AddIdQuantiqueDrivers();
+        if (emulation.Enabled)
+        {
+            builder.Services.AddEmulatedBench(emulation, options.DataFolder);
+        }
+    });
+    await app.RunAsync();
+    return app.Services.GetRequiredService<NodesService>().Failure is null ? 0 : 1;
+}
+catch (ConfigurationException e)
+{
+    await Console.Error.WriteLineAsync(e.Message);
+    return 2;
+}

@@ -1,0 +1,122 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Qkd.Timing;
+
+/// <summary>
+/// A byte for every slot of a stretch: bits 0 to 3 say which detectors (H, V, D, A) clicked within the gate, bit 4 that one clicked outside it.
+/// Scattering the channels into it one after the other merges them without comparing times, and costs the same whatever their order.
+/// </summary>
+internal sealed class SlotMap
+{
+    /// <summary>A click outside the gate.</summary>
+    public const byte OutsideGate = 16;
+
+    private byte[] _slots = [];
+
+    /// <summary>Number of the first slot.</summary>
+    public long FirstSlot { get; private set; }
+
+    /// <summary>Slots in the stretch.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>One byte a slot.</summary>
+    public ReadOnlySpan<byte> Slots => _slots.AsSpan(0, Count);
+
+    /// <summary>Starts a new stretch without clicks.</summary>
+    public void Begin(long firstSlot, int count)
+    {
+        if (_slots.Length < count)
+        {
+            _slots = new byte[count];
+        }
+        else
+        {
+            _slots.AsSpan(0, count).Clear();
+        }
+
+        (FirstSlot, Count) = (firstSlot, count);
+    }
+
+    /// <summary>Adds the clicks of one detector.</summary>
+    /// <param name="times">Picoseconds since the marker.</param>
+    /// <param name="markers">Number of the marker of each, counted so that marker 0 is slot 0 before the delay.</param>
+    /// <param name="bit">The detector's bit.</param>
+    /// <param name="geometry">Where slots lie.</param>
+    /// <param name="phase">The detector's phase in picoseconds.</param>
+    /// <returns>Clicks outside the stretch.</returns>
+    public long Scatter(ReadOnlySpan<long> times, ReadOnlySpan<long> markers, byte bit, in SlotGeometry geometry, double phase)
+    {
+        var slots = _slots.AsSpan(0, Count);
+        var inverse = 1 / geometry.Period;
+        var origin = (phase * inverse) - 0.5;
+        var halfGate = geometry.HalfGate * inverse;
+        var start = (geometry.MarkerOfFirstIndex * geometry.Divisor) - geometry.DelaySlots - FirstSlot;
+        long outside = 0;
+        for (var i = 0; i < times.Length; i++)
+        {
+            // position: in slots, so that a click at its phase lies in the middle of [n, n + 1).
+            var position = (times[i] * inverse) - origin;
+            var whole = Math.Floor(position);
+            var slot = start + (markers[i] * geometry.Divisor) + (long)whole;
+            if ((ulong)slot >= (ulong)slots.Length)
+            {
+                outside++;
+                continue;
+            }
+
+            slots[(int)slot] |= Math.Abs(position - whole - 0.5) <= halfGate ? bit : OutsideGate;
+        }
+
+        return outside;
+    }
+
+    /// <summary>Moves the numbering of the whole stretch.</summary>
+    public void Renumber(long bySlots) => FirstSlot += bySlots;
+
+    /// <summary>Index of the first slot from <paramref name="from"/> on that has a click; <see cref="Count"/> if there is none.</summary>
+    public int Next(int from)
+    {
+        var slots = Slots;
+        while (from < Count && from % 32 != 0)
+        {
+            if (slots[from] != 0)
+            {
+                return from;
+            }
+
+            from++;
+        }
+
+        while (from + 32 <= Count)
+        {
+            var chunk = Vector256.Create(slots.Slice(from, 32));
+            if (chunk != Vector256<byte>.Zero)
+            {
+                return from + BitOperations.TrailingZeroCount(~Vector256.Equals(chunk, Vector256<byte>.Zero).ExtractMostSignificantBits());
+            }
+
+            from += 32;
+        }
+
+        for (; from < Count; from++)
+        {
+            if (slots[from] != 0)
+            {
+                return from;
+            }
+        }
+
+        return Count;
+    }
+}
+
+/// <summary>Where slots lie in one acquisition.</summary>
+/// <param name="Period">Length of a slot in picoseconds of the tagger's clock.</param>
+/// <param name="HalfGate">Half the gate width in picoseconds.</param>
+/// <param name="Divisor">Slots between markers.</param>
+/// <param name="MarkerOfFirstIndex">Number of the marker that has index 0 in the acquisition, were there one.</param>
+/// <param name="DelaySlots">Delay of the light in whole slots.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct SlotGeometry(double Period, double HalfGate, int Divisor, long MarkerOfFirstIndex, long DelaySlots);

@@ -1,0 +1,221 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace Qkd.EndToEnd.Tests;
+
+/// <summary>One run of the <c>qkd</c> command as a user starts it. Whatever happens in a test, its processes end with it.</summary>
+internal sealed partial class QkdProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _error = new();
+    private readonly Task _reading;
+
+    private QkdProcess(Process process)
+    {
+        _process = process;
+        _reading = Task.WhenAll(ReadAsync(process.StandardOutput, _output), ReadAsync(process.StandardError, _error));
+    }
+
+    public string Output
+    {
+        get
+        {
+            lock (_output)
+            {
+                return _output.ToString();
+            }
+        }
+    }
+
+    public string Error
+    {
+        get
+        {
+            lock (_error)
+            {
+                return _error.ToString();
+            }
+        }
+    }
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>The repository's root.</summary>
+    public static string Root { get; } = FindRoot();
+
+    public static QkdProcess Start(params IEnumerable<string> arguments)
+    {
+        // The tests lie in tests/NAME/bin/CONFIGURATION/FRAMEWORK: the command was built in the same configuration.
+        var output = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+        var assembly = Path.Combine(Root, "src", "Qkd.Cli", "bin", output.Parent!.Name, output.Name, "qkd.dll");
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            WorkingDirectory = Root,
+        };
+        start.ArgumentList.Add(assembly);
+        foreach (var argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        start.Environment["DOTNET_NOLOGO"] = "1";
+        return new QkdProcess(Process.Start(start)!);
+    }
+
+    /// <summary>Runs to the end and returns the JSON object that it prints.</summary>
+    public static async Task<JsonElement> RunJsonAsync(TimeSpan limit, params IEnumerable<string> arguments)
+    {
+        await using var run = Start(arguments);
+        var code = await run.WaitAsync(limit);
+        return code == 0
+            ? run.Json()
+            : throw new InvalidOperationException($"qkd {string.Join(' ', arguments)} ended with {code}: {run.Error} {run.Output}");
+    }
+
+    public JsonElement Json() => JsonDocument.Parse(Output).RootElement;
+
+    /// <summary>Waits for the end and returns the exit code.</summary>
+    public async Task<int> WaitAsync(TimeSpan limit)
+    {
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        late.CancelAfter(limit);
+        try
+        {
+            await _process.WaitForExitAsync(late.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"qkd did not end within {limit.TotalSeconds:0} s. It said: {Output} {Error}");
+        }
+
+        await _reading;
+        return _process.ExitCode;
+    }
+
+    /// <summary>Waits until a condition holds, asked for ten times a second.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> condition, TimeSpan limit, string what)
+    {
+        var clock = Stopwatch.StartNew();
+        while (!await condition())
+        {
+            if (clock.Elapsed > limit)
+            {
+                throw new TimeoutException($"{what} did not happen within {limit.TotalSeconds:0} s");
+            }
+
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>What Ctrl-C sends.</summary>
+    public void Interrupt() => Signal(_process.Id, 2);
+
+    /// <summary>Ends it without a chance to say anything.</summary>
+    public void Kill() => _process.Kill(entireProcessTree: true);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync(CancellationToken.None);
+        }
+
+        _process.Dispose();
+    }
+
+    private static async Task ReadAsync(StreamReader reader, StringBuilder into)
+    {
+        var buffer = new char[4096];
+        int got;
+        while ((got = await reader.ReadAsync(buffer)) > 0)
+        {
+            lock (into)
+            {
+                into.Append(buffer, 0, got);
+            }
+        }
+    }
+
+    private static string FindRoot()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Directory.Build.props")))
+        {
+            folder = folder.Parent;
+        }
+
+        return folder?.FullName ?? throw new InvalidOperationException("The tests must run inside the source tree.");
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int signal);
+}
+
+/// <summary>A bench of its own for one test: a fresh data folder and free ports, given as settings on the command line.</summary>
+internal sealed class TestBench : IDisposable
+{
+    public TestBench(int seed = 1)
+    {
+        var ports = FreePorts(4);
+        (LinkPort, AlicePort, BobPort, PagePort) = (ports[0], ports[1], ports[2], ports[3]);
+        Settings =
+        [
+            $"--Bench:DataFolder={Folder}",
+            $"--Bench:Web:StatusPage=http://127.0.0.1:{PagePort}",
+        ];
+        Emulation = [$"--Bench:Emulation:Seed={seed}"];
+        Alice = [$"--Bench:Alice:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Alice:Keys:Endpoint=127.0.0.1:{AlicePort}"];
+        Bob = [$"--Bench:Bob:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Bob:Keys:Endpoint=127.0.0.1:{BobPort}"];
+    }
+
+    public string Folder { get; } = Directory.CreateTempSubdirectory("qkd-test-").FullName;
+
+    public int LinkPort { get; }
+
+    public int AlicePort { get; }
+
+    public int BobPort { get; }
+
+    public int PagePort { get; }
+
+    public string[] Settings { get; }
+
+    public string[] Emulation { get; }
+
+    public string[] Alice { get; }
+
+    public string[] Bob { get; }
+
+    /// <summary>Settings for one process with everything in it.</summary>
+    public string[] Everything => [.. Settings, .. Emulation, .. Alice, .. Bob];
+
+    public string StatusUrl => $"http://127.0.0.1:{PagePort}";
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    public static int[] FreePorts(int count)
+    {
+        var listeners = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
+        foreach (var listener in listeners)
+        {
+            listener.Start();
+        }
+
+        var ports = listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port).ToArray();
+        foreach (var listener in listeners)
+        {
+            listener.Dispose();
+        }
+
+        return ports;
+    }
+}

@@ -1,0 +1,169 @@
+using Qkd.Devices;
+using Shouldly;
+
+namespace Qkd.Timing.Tests;
+
+public sealed class TagReceiverTests
+{
+    private const double FrameTime = SyntheticStream.FrameSlots * SyntheticStream.Period;
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(0, 97_934_123)]
+    [InlineData(20, 97_934_123)]
+    [InlineData(-50, 489_670_617)]
+    [InlineData(50, 5_004)]
+    [InlineData(3.7, 979_341_234)]
+    public void Finds_slots_and_numbering_at_any_delay_and_clock_deviation(double ppm, double delay)
+    {
+        var stream = new SyntheticStream(20, seed: 7, ppm: ppm, delayPicoseconds: delay);
+        var frames = Receive(stream, 6.3 * FrameTime, out var receiver);
+        receiver.Status.State.ShouldBe(SyncState.Locked);
+        receiver.Status.PeriodPpm.ShouldBe(ppm, 0.5);
+        CheckAgainstTruth(stream, frames);
+        frames.Count.ShouldBeGreaterThanOrEqualTo(17);
+    }
+
+    [Fact]
+    public void Frames_come_in_order_each_once_and_say_what_was_lost_between_acquisitions()
+    {
+        var stream = new SyntheticStream(24, seed: 3, ppm: 12, delayPicoseconds: 97_934_000);
+        var frames = Receive(stream, 5.5 * FrameTime, out _);
+        frames.Select(f => f.Frame).ShouldBe(Enumerable.Range((int)frames[0].Frame, frames.Count).Select(i => (long)i));
+
+        // Between two acquisitions the tags up to the first edge are gone: at most a marker interval and the gap.
+        frames.Skip(1).Sum(f => f.LostSlots).ShouldBeGreaterThan(0);
+        frames.Skip(1).ShouldAllBe(f => f.LostSlots <= 2 * (SyntheticStream.Divisor + 10));
+    }
+
+    [Fact]
+    public void Light_that_begins_in_the_middle_of_an_acquisition_is_numbered_from_its_first_marker()
+    {
+        var stream = new SyntheticStream(16, seed: 5, delayPicoseconds: 97_934_000, lightFrom: 2.4 * FrameTime);
+        CheckAgainstTruth(stream, Receive(stream, 6 * FrameTime, out _));
+    }
+
+    [Fact]
+    public void First_markers_without_any_click_do_not_upset_the_numbering()
+    {
+        // Emission begins 40 us before the end of an acquisition: four edges, no click yet.
+        var length = 6 * FrameTime;
+        var stream = new SyntheticStream(14, seed: 6, delayPicoseconds: 97_934_000, lightFrom: length - 40e6, darkClick: 0);
+        CheckAgainstTruth(stream, Receive(stream, length, out var receiver));
+        receiver.Status.DelaySlots.ShouldBeInRange(5700, 9794);
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(511)]
+    public void A_marker_that_the_tagger_missed_is_counted_where_it_was(int missing)
+    {
+        var stream = new SyntheticStream(16, seed: 8, delayPicoseconds: 97_934_000);
+        stream.Edges.RemoveAt(missing);
+        var frames = Receive(stream, 20 * FrameTime, out _);
+        CheckAgainstTruth(stream, frames);
+        frames.Skip(1).Sum(f => f.LostSlots).ShouldBe(0);
+    }
+
+    [Fact]
+    public void An_extra_marker_is_found_at_the_next_pilot_and_the_slots_between_are_lost()
+    {
+        var stream = new SyntheticStream(16, seed: 9, delayPicoseconds: 97_934_000);
+
+        // A spurious edge in the middle of the eighth frame.
+        stream.Edges.Insert(8 * 64 + 30, stream.Edges[(8 * 64) + 29] + 3_456_789);
+        var frames = Receive(stream, 20 * FrameTime, out var receiver);
+        receiver.Status.State.ShouldBe(SyncState.Locked);
+        frames.Sum(f => f.LostSlots).ShouldBeGreaterThan(0);
+        frames.Where(f => f.LostSlots > 0).ShouldAllBe(f => f.Frame <= 9);
+        CheckAgainstTruth(stream, frames);
+    }
+
+    [Fact]
+    public void The_pilot_is_counted_by_sent_state_and_detector()
+    {
+        var stream = new SyntheticStream(12, seed: 10, delayPicoseconds: 97_934_000);
+        var sum = Receive(stream, 20 * FrameTime, out _).Aggregate(new PilotStatistics(), (s, f) => s.Plus(f.Pilot));
+        var (errors, matched) = sum.ErrorsAndMatched();
+        matched.ShouldBeGreaterThan(500);
+
+        // Sent right 0.5, wrong 0.005 of the clicks: one per cent, five sigma.
+        ((double)errors / matched).ShouldBe(0.0149, 5 * Math.Sqrt(0.0149 / matched));
+        ((double)sum.VacuumClicks / sum.VacuumSlots).ShouldBe(0.002 * 0.8, 5 * Math.Sqrt(0.002 / sum.VacuumSlots));
+    }
+
+    [Fact]
+    public void Noise_alone_never_locks()
+    {
+        for (var seed = 0; seed < 20; seed++)
+        {
+            var stream = new SyntheticStream(6, seed, signalClick: 0, darkClick: 0.02, jitter: 3000);
+            var frames = Receive(stream, 3 * FrameTime, out var receiver);
+            receiver.Status.State.ShouldBe(SyncState.Searching);
+            frames.ShouldBeEmpty();
+        }
+    }
+
+    [Fact]
+    public void Without_an_anchor_nothing_is_numbered()
+    {
+        var stream = new SyntheticStream(4, seed: 1);
+        var receiver = new TagReceiver(stream.Settings, OperatingSystemRandomness.Instance);
+        foreach (var batch in stream.Acquisitions(4 * FrameTime))
+        {
+            receiver.Process(batch).ShouldBeEmpty();
+        }
+
+        receiver.UnplacedClicks.ShouldBeGreaterThan(0);
+    }
+
+    private static List<DetectionFrame> Receive(SyntheticStream stream, double acquisition, out TagReceiver receiver)
+    {
+        receiver = new TagReceiver(stream.Settings, OperatingSystemRandomness.Instance);
+        receiver.AnchorFirstEdge(0);
+        var frames = new List<DetectionFrame>();
+        foreach (var batch in stream.Acquisitions(acquisition))
+        {
+            frames.AddRange(receiver.Process(batch));
+        }
+
+        return frames;
+    }
+
+    /// <summary>Every detection is the truth's, and every true one is there but for what was declared lost.</summary>
+    private static void CheckAgainstTruth(SyntheticStream stream, List<DetectionFrame> frames)
+    {
+        frames.ShouldNotBeEmpty();
+        var expected = stream.Expected();
+        long missing = 0, found = 0, wrong = 0;
+        foreach (var frame in frames)
+        {
+            var seen = new Dictionary<long, byte>();
+            for (var i = 0; i < frame.Slots.Length; i++)
+            {
+                seen[(frame.Frame * SyntheticStream.FrameSlots) + frame.Slots.Span[i]] = frame.Outcomes.Span[i];
+            }
+
+            foreach (var (slot, outcome) in seen)
+            {
+                found++;
+                if (!expected.TryGetValue(slot, out var truth)
+                    || (truth.Random ? (outcome & 2) != (truth.Outcome & 2) || (outcome & 4) == 0 : outcome != truth.Outcome))
+                {
+                    wrong++;
+                }
+            }
+
+            if (frame.LostSlots == 0)
+            {
+                missing += expected.Keys.Count(slot => slot / SyntheticStream.FrameSlots == frame.Frame && !seen.ContainsKey(slot));
+            }
+        }
+
+        found.ShouldBeGreaterThan(1000);
+
+        // A slot whose neighbour was lost to a gap may escape the veto that the truth applies to it: one a gap at most.
+        wrong.ShouldBeLessThanOrEqualTo(frames.Count(f => f.LostSlots > 0));
+        missing.ShouldBe(0);
+    }
+}
