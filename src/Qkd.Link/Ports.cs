@@ -1,4 +1,3 @@
-using Qkd.Devices;
 using Qkd.Distillation;
 
 namespace Qkd.Link;

@@ -91,8 +91,8 @@ internal readonly record struct Gradient(Interval Value, Interval D0, Interval D
         }
 
         return a.Value.High <= 0
-            ? 0
-            : new(new(0, a.Value.High), WithZero(a.D0), WithZero(a.D1), WithZero(a.D2));
+            ? (Gradient)0
+            : new Gradient(new(0, a.Value.High), WithZero(a.D0), WithZero(a.D1), WithZero(a.D2));
 
         static Interval WithZero(Interval slope) => new(Math.Min(0, slope.Low), Math.Max(0, slope.High));
     }

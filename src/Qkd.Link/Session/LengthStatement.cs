@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Qkd.Link.Wire;
 
 namespace Qkd.Link.Session;
 
