@@ -53,6 +53,11 @@ public sealed class TagReceiver
             throw new ArgumentException("A frame is a multiple of 64 and of the marker divisor, and its pilot a multiple of 64.", nameof(settings));
         }
 
+        if (settings.PilotSlots + settings.MaximumDelaySlots - PilotSearch.EarliestDelaySlots > settings.FrameSlots)
+        {
+            throw new ArgumentException("A frame must be longer than the range of delays searched and the pilot together.", nameof(settings));
+        }
+
         _settings = settings;
         _comb = new SlotComb(settings);
         _pilots = new PilotTable(settings);

@@ -78,6 +78,7 @@ internal sealed class SyntheticStream
         PilotSlots = PilotSlots,
         MarkerDivisor = Divisor,
         VacuumIntensity = VacuumIntensity,
+        MaximumDelaySlots = 40_000,
         DeadTimePicoseconds = 15_000,
         GateWidthPicoseconds = 2000,
         Detectors = [new(1, Basis.Z, 0, 0), new(2, Basis.Z, 1, 0), new(3, Basis.X, 0, 0), new(4, Basis.X, 1, 0)],
