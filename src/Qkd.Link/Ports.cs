@@ -66,6 +66,9 @@ public interface ILinkRequestHandler
 /// <summary>Sends requests to the peer's node over the authenticated channel of a running session.</summary>
 public interface IPeerRequests
 {
+    /// <summary>Ends when the handshake is done and requests can be sent; is cancelled when the session ends without one.</summary>
+    Task Ready { get; }
+
     /// <summary>Asks the peer and waits for the answer.</summary>
     /// <exception cref="LinkException">The peer refuses, does not answer in time, or the connection is lost.</exception>
     ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
@@ -115,6 +118,9 @@ public interface ILinkMonitor
 {
     /// <summary>The session has entered a state.</summary>
     void StateChanged(SessionState state, string detail);
+
+    /// <summary>Light leaves the transmitter from now on (at Alice).</summary>
+    void EmissionStarted();
 
     /// <summary>A frame has been gated (at Bob).</summary>
     void FrameReceived(Timing.DetectionFrame frame);

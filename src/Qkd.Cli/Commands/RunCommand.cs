@@ -90,7 +90,7 @@ internal static class RunCommand
             throw failure as ConfigurationException ?? new IOException(failure.Message, failure);
         }
 
-        var summary = await RunSummary.MakeAsync(nodes, bench, started, CancellationToken.None);
+        var summary = RunSummary.Make(nodes, bench, started);
         if (json)
         {
             Console.WriteLine(summary.ToJson());

@@ -53,6 +53,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
     private readonly AliceSessionParts _parts;
     private readonly SessionCore _core;
     private readonly BlockPlanner _planner;
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly Dictionary<long, RunningBlock> _open = [];
     private long _nextBlockId;
@@ -89,6 +90,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
                 var outcome = await Handshake.AcceptAsync(
                     _core.Connection, _core.Tagged, _parts.Key, _parts.Agreement, _nextBlockId, limit.Token);
                 _nextBlockId = outcome.FirstBlockId;
+                _ready.TrySetResult();
             }
 
             _parts.Monitor.StateChanged(SessionState.Synchronising, "waiting for the receiver");
@@ -100,12 +102,16 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         }
         finally
         {
+            _ready.TrySetCanceled(CancellationToken.None);
             await ending.CancelAsync();
             await _parts.Transmitter.StopAsync();
             await _core.Connection.DisposeAsync();
             await Task.WhenAll(Running());
         }
     }
+
+    /// <inheritdoc/>
+    public Task Ready => _ready.Task;
 
     /// <inheritdoc/>
     public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
@@ -119,6 +125,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             case LinkTopic.StartEmission:
                 StopBlocks(0, "emission starts anew");
                 var first = await _parts.Transmitter.StartAsync(cancellationToken);
+                _parts.Monitor.EmissionStarted();
                 _ = WatchLightAsync(_parts.Transmitter.Completion);
                 return Number(first);
 
@@ -252,6 +259,10 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             if (e is QberExceededException)
             {
                 _parts.Monitor.Alarm(AlarmKind.Qber, $"block {block.Parameters.BlockId}: {reason}");
+            }
+            else if (e is TranscriptRejectedException)
+            {
+                _parts.Monitor.Alarm(AlarmKind.ClassicalChannel, $"block {block.Parameters.BlockId}: {reason}");
             }
 
             _parts.Monitor.BlockDiscarded(tally.Report, reason);

@@ -59,6 +59,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private readonly BobSessionParts _parts;
     private readonly SessionCore _core;
     private readonly PilotWatch _pilots;
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly SortedDictionary<long, RunningBlock> _open = [];
     private readonly SemaphoreSlim _blockOpened = new(0);
@@ -81,7 +82,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     }
 
     /// <summary>Whether the handshake succeeded: an attempt that failed before is one that an attacker may have caused.</summary>
-    public bool HandshakeDone { get; private set; }
+    public bool HandshakeDone => _ready.Task.IsCompletedSuccessfully;
 
     /// <summary>Runs until the connection ends, the tagger fails or the token is cancelled.</summary>
     /// <exception cref="LinkException">Why it ended.</exception>
@@ -100,7 +101,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 var outcome = await Handshake.ConnectAsync(
                     _core.Connection, _core.Tagged, _parts.Key, _parts.Agreement, _nextBlockId, limit.Token);
                 _firstBlockId = outcome.FirstBlockId;
-                HandshakeDone = true;
+                _ready.TrySetResult();
             }
 
             running.Add(_core.ReceiveAsync(ending.Token));
@@ -114,12 +115,16 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         }
         finally
         {
+            _ready.TrySetCanceled(CancellationToken.None);
             await ending.CancelAsync();
             await _core.Connection.DisposeAsync();
             running.AddRange(Running());
             await Task.WhenAll(running).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         }
     }
+
+    /// <inheritdoc/>
+    public Task Ready => _ready.Task;
 
     /// <inheritdoc/>
     public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
@@ -340,6 +345,10 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
             if (e is QberExceededException)
             {
                 _parts.Monitor.Alarm(AlarmKind.Qber, $"block {block.Parameters.BlockId}: {reason}");
+            }
+            else if (e is TranscriptRejectedException)
+            {
+                _parts.Monitor.Alarm(AlarmKind.ClassicalChannel, $"block {block.Parameters.BlockId}: {reason}");
             }
 
             _parts.Monitor.BlockDiscarded(tally.Report, reason);

@@ -87,26 +87,16 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     /// <summary>The first block id that this node has never used.</summary>
     public long NextBlockId() => _store.NextBlockId;
 
-    /// <summary>Settles over this session until the returned token is disposed.</summary>
+    /// <summary>
+    /// Settles over this session until the returned token is disposed; what the session before left open is settled as soon as its handshake is
+    /// done.
+    /// </summary>
     public IDisposable Attach(IPeerRequests session)
     {
         _pool.BeginSession();
-        _session = session;
-        return new Attachment(this, session);
-    }
-
-    /// <summary>The handshake is done: what the last session left open is settled first.</summary>
-    public async Task ReconcileAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            await _manager.ReconcileAsync(cancellationToken);
-        }
-        catch (KeyStoreException e)
-        {
-            // Not lost: the settle loop asks again.
-            _monitor.Alarm(AlarmKind.Link, $"key stores not settled yet: {e.Message}");
-        }
+        var attachment = new Attachment(this, session);
+        _ = ReconcileAsync(session, _ending.Token);
+        return attachment;
     }
 
     /// <inheritdoc/>
@@ -126,9 +116,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
 
     /// <inheritdoc/>
     async ValueTask<ReadOnlyMemory<byte>> IKeyPeer.ExchangeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
-        _session is { } session
-            ? await session.RequestAsync(LinkTopic.KeyStore, request, cancellationToken)
-            : throw new LinkException("There is no connection to the peer.");
+        await ExchangeAsync(request, cancellationToken);
 
     /// <summary>Figures of pool and authentication key.</summary>
     public PoolFigures Figures()
@@ -146,7 +134,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
 
     /// <summary>
     /// Whether the confirmed keys that both stores actually hold are the same, bit by bit: digests under a fresh key are compared. False if
-    /// there is no such key.
+    /// there is no such key, or if one store has confirmed a block that the other does not hold.
     /// </summary>
     public static bool HoldSameKeys(NodeKeys a, NodeKeys b)
     {
@@ -154,7 +142,10 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
         ArgumentNullException.ThrowIfNull(b);
         var fresh = RandomNumberGenerator.GetBytes(32);
         var (left, right) = (a._store.Digests(fresh), b._store.Digests(fresh));
-        return left.Count > 0 && left.Count == right.Count && left.All(pair => right.TryGetValue(pair.Key, out var other) && other == pair.Value);
+        return left.Keys.Any(right.ContainsKey)
+            && left.Keys.Intersect(right.Keys).All(block => left[block] == right[block])
+            && left.Keys.Except(right.Keys).All(block => b._store.StateOf(block) == BlockState.Reserved)
+            && right.Keys.Except(left.Keys).All(block => a._store.StateOf(block) == BlockState.Reserved);
     }
 
     /// <summary>Asks once more for whatever is not settled.</summary>
@@ -164,7 +155,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
         {
             await _manager.SettleAsync(cancellationToken);
         }
-        catch (Exception e) when (e is KeyStoreException or LinkException)
+        catch (Exception e) when (e is KeyStoreException or OperationCanceledException)
         {
             // The connection has ended; the next contact settles it.
         }
@@ -179,6 +170,42 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
         _store.Dispose();
         _pool.Dispose();
         _ending.Dispose();
+    }
+
+    private async Task ReconcileAsync(IPeerRequests session, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await session.Ready.WaitAsync(cancellationToken);
+            _session = session;
+            await _manager.ReconcileAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // No handshake, or the node ends.
+        }
+        catch (KeyStoreException e)
+        {
+            // Not lost: the settle loop asks again.
+            _monitor.Alarm(AlarmKind.Link, $"key stores not settled yet: {e.Message}");
+        }
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        if (_session is not { } session)
+        {
+            throw new KeyPeerException("There is no connection to the peer.");
+        }
+
+        try
+        {
+            return await session.RequestAsync(LinkTopic.KeyStore, request, cancellationToken);
+        }
+        catch (LinkException e)
+        {
+            throw new KeyPeerException(e.Message, e);
+        }
     }
 
     private sealed class Attachment(NodeKeys keys, IPeerRequests session) : IDisposable

@@ -78,17 +78,21 @@ public sealed class BobNode : INode
         var guard = new CountRateGuard(detectors, _options.Receiver.CountRateLimitHertz, Monitor).RunAsync(stop.Token);
         var keeper = new PolarizationKeeper(
             controller, _options.Polarization, _agreement.FrameSlots, _agreement.RepetitionRateHertz, Monitor, _parts.Time);
+        var attempt = Task.CompletedTask;
         try
         {
             while (true)
             {
-                var attempt = RunSessionAsync(tagger, keeper, backoff, stop.Token);
+                attempt = RunSessionAsync(tagger, keeper, backoff, stop.Token);
                 await await Task.WhenAny(attempt, guard);
             }
         }
         finally
         {
+            // Whichever of the two failed, the other must be done with the devices before they are closed.
             await stop.CancelAsync();
+            await Task.WhenAll(attempt, guard).ContinueWith(
+                static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 

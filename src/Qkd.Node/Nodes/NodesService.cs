@@ -15,7 +15,7 @@ namespace Qkd.Node.Nodes;
 /// Runs the nodes that the configuration names, as part of a host. A setting that makes running impossible ends the host; everything else
 /// the nodes recover from by themselves.
 /// </summary>
-public sealed class NodesService : BackgroundService
+public sealed class NodesService : BackgroundService, IAsyncDisposable
 {
     private readonly BenchOptions _options;
     private readonly DriverCatalog _catalog;
@@ -68,6 +68,30 @@ public sealed class NodesService : BackgroundService
         await base.StartAsync(cancellationToken);
     }
 
+    /// <summary>Settles what can be settled while the nodes still talk, and ends their sessions with the light off. The stores stay open.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        using (var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
+        {
+            limit.CancelAfter(TimeSpan.FromSeconds(2));
+            await Task.WhenAll(_nodes.Select(node => node.Keys.SettleAsync(limit.Token)));
+        }
+
+        await base.StopAsync(cancellationToken);
+    }
+
+    /// <summary>Closes the stores; what the nodes came to can be asked until then.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in _nodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        _nodes.Clear();
+        Dispose();
+    }
+
     /// <inheritdoc/>
     public override void Dispose()
     {
@@ -108,7 +132,6 @@ public sealed class NodesService : BackgroundService
         foreach (var node in _nodes)
         {
             node.Monitor.StateChanged(SessionState.Stopped, Failure?.Message ?? "stopped");
-            await node.DisposeAsync();
         }
     }
 

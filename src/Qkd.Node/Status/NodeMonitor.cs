@@ -150,8 +150,8 @@ public sealed class NodeMonitor : ILinkMonitor
         Changed?.Invoke();
     }
 
-    /// <summary>Light was switched on, at Alice.</summary>
-    public void LightOn()
+    /// <inheritdoc/>
+    public void EmissionStarted()
     {
         lock (_gate)
         {
