@@ -41,6 +41,9 @@ public sealed record EmulationSettings
     /// <summary>Who listens.</summary>
     public EavesdropperEmulation Eavesdropper { get; init; } = new();
 
+    /// <summary>Ports on which the instruments listen.</summary>
+    public PortEmulation Ports { get; init; } = new();
+
     /// <summary>Names of the instruments in the address book.</summary>
     public InstrumentNames Instruments { get; init; } = new();
 
@@ -51,11 +54,18 @@ public sealed record EmulationSettings
     public TruthEmulation Truth { get; init; } = new();
 
     /// <summary>Reads and checks the section.</summary>
-    /// <param name="section">Section <c>Bench:Emulation</c>; one that does not exist gives the defaults.</param>
-    /// <exception cref="ArgumentException">A setting is unknown, of the wrong kind or out of range; the message begins with its path.</exception>
+    /// <param name="section">
+    /// Section <c>Bench:Emulation</c>; one that does not exist gives the defaults, not <see cref="Enabled"/>.
+    /// </param>
+    /// <exception cref="EmulationConfigurationException">A setting is unknown, of the wrong kind or out of range; the message begins with its path.</exception>
     public static EmulationSettings Bind(IConfigurationSection section)
     {
         ArgumentNullException.ThrowIfNull(section);
+        if (!section.Exists())
+        {
+            return new EmulationSettings { Enabled = false };
+        }
+
         EmulationSettings settings;
         try
         {
@@ -63,22 +73,39 @@ public sealed record EmulationSettings
         }
         catch (InvalidOperationException wrong)
         {
-            throw new ArgumentException($"{section.Path}: {wrong.Message}{(wrong.InnerException is { } inner ? " " + inner.Message : "")}", wrong);
+            throw new EmulationConfigurationException(section.Path, $"{wrong.Message}{(wrong.InnerException is { } inner ? " " + inner.Message : "")}", wrong);
         }
 
         settings.Validate(section.Path);
         return settings;
     }
 
+    /// <summary>
+    /// Reads and checks section <c>Bench:Emulation</c>. What it does not say of rate, frames and symbol probabilities is taken from section
+    /// <c>Bench:Protocol</c>, which the nodes follow.
+    /// </summary>
+    /// <param name="configuration">The whole configuration.</param>
+    /// <exception cref="EmulationConfigurationException">As with <see cref="Bind"/>.</exception>
+    public static EmulationSettings Load(IConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        var section = configuration.GetSection("Bench:Emulation");
+        var settings = ProtocolDefaults.Fill(Bind(section), section, configuration.GetSection("Bench:Protocol"));
+        settings.Validate(section.Path);
+        return settings;
+    }
+
     /// <summary>Checks every value.</summary>
     /// <param name="path">Path of the section, for messages.</param>
-    /// <exception cref="ArgumentException">A setting is out of range; the message begins with its path.</exception>
+    /// <exception cref="EmulationConfigurationException">A setting is out of range; the message begins with its path.</exception>
     public void Validate(string path = "Bench:Emulation") => EmulationValidator.Validate(this, path);
 }
 
 /// <summary>Section <c>Transmitter</c>.</summary>
 public sealed record TransmitterEmulation
 {
+    internal const double BrightestPhotons = 20_000;
+
     /// <summary>Pulses a second in MHz; a slot must be a whole number of picoseconds.</summary>
     public double RepetitionRateMHz { get; init; } = 100;
 
@@ -105,6 +132,12 @@ public sealed record TransmitterEmulation
 
     /// <summary>Lease of emission in seconds of bench time.</summary>
     public double LeaseSeconds { get; init; } = 1;
+
+    /// <summary>
+    /// With a throttled clock, how long bench time waits for a host that runs the transmitter but sends no symbols, in seconds of the wall's
+    /// time. Then the host is taken for gone: underrun.
+    /// </summary>
+    public double HostPatienceSeconds { get; init; } = 10;
 
     /// <summary>Whether the transmitter says of itself that the phase of each pulse is random. It always is.</summary>
     public bool PhaseRandomised { get; init; } = true;
@@ -217,6 +250,40 @@ public sealed record EavesdropperEmulation
     public double StartAfterSeconds { get; init; }
 }
 
+/// <summary>Section <c>Ports</c>: TCP ports; 0 for a free one, which the address book then tells.</summary>
+public sealed record PortEmulation
+{
+    /// <summary>The reference transmitter.</summary>
+    public int Transmitter { get; init; }
+
+    /// <summary>The DD-100-MC, where it is not on a pseudo-terminal.</summary>
+    public int Attenuator { get; init; }
+
+    /// <summary>The MPC320, where it is not on a pseudo-terminal.</summary>
+    public int Paddles { get; init; }
+
+    /// <summary>The WebSQ's control connection.</summary>
+    public int Detectors { get; init; }
+
+    /// <summary>The WebSQ's counts.</summary>
+    public int DetectorCounts { get; init; }
+
+    /// <summary>The ID900's control socket.</summary>
+    public int Tagger { get; init; }
+
+    /// <summary>The ID900's stream service.</summary>
+    public int TaggerService { get; init; }
+
+    /// <summary>First of four ports that the address book proposes to the host for the ID900's streams.</summary>
+    public int TaggerStreams { get; init; }
+
+    internal IReadOnlyList<(string Name, int Port)> All =>
+    [
+        (nameof(Transmitter), Transmitter), (nameof(Attenuator), Attenuator), (nameof(Paddles), Paddles), (nameof(Detectors), Detectors),
+        (nameof(DetectorCounts), DetectorCounts), (nameof(Tagger), Tagger), (nameof(TaggerService), TaggerService), (nameof(TaggerStreams), TaggerStreams),
+    ];
+}
+
 /// <summary>Section <c>Instruments</c>: names in the address book, behind <c>sim:</c>.</summary>
 public sealed record InstrumentNames
 {
@@ -266,6 +333,9 @@ public sealed record TruthEmulation
     /// <summary>How many of the latest frames keep counters of their own.</summary>
     public int FramesKept { get; init; } = 1000;
 
-    /// <summary>File in the data folder that takes the truth when the bench stops; empty for none.</summary>
-    public string File { get; init; } = "ground-truth.json";
+    /// <summary>File in the data folder, one JSON object a line, that takes the truth as bench time goes on; empty for none.</summary>
+    public string File { get; init; } = "ground-truth.jsonl";
+
+    /// <summary>Seconds of bench time from line to line.</summary>
+    public double PeriodSeconds { get; init; } = 1;
 }

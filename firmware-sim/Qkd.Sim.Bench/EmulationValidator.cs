@@ -24,6 +24,11 @@ internal static class EmulationValidator
         List(settings.Motors.PaddlePowerUpDegrees, 3, 3, 0, 170, $"{path}:Motors:PaddlePowerUpDegrees");
         InRange(settings.Eavesdropper.Fraction, 0, 1, $"{path}:Eavesdropper:Fraction");
         InRange(settings.Eavesdropper.StartAfterSeconds, 0, 1e6, $"{path}:Eavesdropper:StartAfterSeconds");
+        foreach (var (name, port) in settings.Ports.All)
+        {
+            InRange(port, 0, 65_535, $"{path}:Ports:{name}");
+        }
+
         Truth(settings.Truth, $"{path}:Truth");
         Names(settings, path);
     }
@@ -44,6 +49,7 @@ internal static class EmulationValidator
         InRange(transmitter.BasisSkewRadians, -0.5, 0.5, $"{path}:BasisSkewRadians");
         Require(transmitter.BufferSlots > 0 && transmitter.BufferSlots % 64 == 0, $"{path}:BufferSlots", transmitter.BufferSlots, "a positive multiple of 64");
         InRange(transmitter.LeaseSeconds, 0.01, 3600, $"{path}:LeaseSeconds");
+        InRange(transmitter.HostPatienceSeconds, 0.1, 3600, $"{path}:HostPatienceSeconds");
     }
 
     private static void Receiver(ReceiverEmulation receiver, string path)
@@ -71,6 +77,7 @@ internal static class EmulationValidator
             truth.PilotSlots,
             "a multiple of 64 up to FrameSlots");
         InRange(truth.FramesKept, 0, 100_000, $"{path}:FramesKept");
+        InRange(truth.PeriodSeconds, 0.01, 3600, $"{path}:PeriodSeconds");
         Require(Path.GetFileName(truth.File) == truth.File, $"{path}:File", truth.File, "a file name without a folder");
     }
 
@@ -112,7 +119,7 @@ internal static class EmulationValidator
     {
         if (!holds)
         {
-            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{path}: {value} is not {expected}."), path);
+            throw new EmulationConfigurationException(path, string.Create(CultureInfo.InvariantCulture, $"{value} is not {expected}."));
         }
     }
 }

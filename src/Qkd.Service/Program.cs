@@ -24,7 +24,7 @@ try
 
     var configuration = BenchConfiguration.Load(file, arguments);
     var options = BenchConfiguration.Bind(configuration);
-    var emulation = EmulationSettings.Bind(configuration.GetSection("Bench:Emulation"));
+    var emulation = EmulationSettings.Load(configuration);
     BenchKeys.Ensure(options, notice => Console.WriteLine(notice));
 
     await using var app = BenchHost.Build(options, builder =>
@@ -45,7 +45,7 @@ try
     await app.RunAsync();
     return app.Services.GetRequiredService<NodesService>().Failure is null ? 0 : 1;
 }
-catch (ConfigurationException e)
+catch (Exception e) when (e is ConfigurationException or EmulationConfigurationException)
 {
     await Console.Error.WriteLineAsync(e.Message);
     return 2;

@@ -85,6 +85,7 @@ internal sealed class InstrumentPorts(string instrument, TimeProvider time, Time
             await port.DisposeAsync().ConfigureAwait(false);
         }
 
+        _ports.Clear();
         lock (_gate)
         {
             while (_late.TryDequeue(out var waiting))

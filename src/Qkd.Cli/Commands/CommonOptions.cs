@@ -4,6 +4,7 @@ using Qkd.Devices;
 using Qkd.Keys;
 using Qkd.Link;
 using Qkd.Node.Configuration;
+using Qkd.Sim.Bench;
 
 namespace Qkd.Cli.Commands;
 
@@ -86,7 +87,7 @@ internal static class CommonOptions
             await Console.Error.WriteLineAsync(e.Message);
             return ExitCodes.WrongUse;
         }
-        catch (ConfigurationException e)
+        catch (Exception e) when (e is ConfigurationException or EmulationConfigurationException)
         {
             await Console.Error.WriteLineAsync(e.Message);
             return ExitCodes.WrongUse;

@@ -37,7 +37,7 @@ internal static class RunCommand
 
             var configuration = BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(parsed));
             var options = BenchConfiguration.Bind(configuration);
-            var emulation = EmulationSettings.Bind(configuration.GetSection("Bench:Emulation"));
+            var emulation = EmulationSettings.Load(configuration);
             return await RunAsync(options, emulation, limit, parsed.GetValue(json), parsed.GetValue(verbose), cancellationToken);
         }));
         return command;

@@ -19,7 +19,7 @@ internal static class SimCommand
         {
             var configuration = BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(parsed));
             var folder = configuration["Bench:DataFolder"] ?? new BenchOptions().DataFolder;
-            var emulation = EmulationSettings.Bind(configuration.GetSection("Bench:Emulation"));
+            var emulation = EmulationSettings.Load(configuration);
             await using var bench = new EmulatedBench(emulation, folder);
             await bench.StartAsync(cancellationToken);
             Print(bench, folder, parsed.GetValue(json));

@@ -90,6 +90,7 @@ public sealed class Transmitter : IAsyncDisposable
         {
             await stop.CancelAsync();
             await IgnoreAsync(_running);
+            stop.Dispose();
             _stop = null;
         }
     }
@@ -147,7 +148,6 @@ public sealed class Transmitter : IAsyncDisposable
             await stop.CancelAsync();
             await DarkenAsync(lease);
             await IgnoreAsync(loading);
-            stop.Dispose();
         }
     }
 

@@ -1,3 +1,4 @@
+using NetMQ;
 using Qkd.Sim.Firmware.IdQuantique;
 using Shouldly;
 using static Qkd.Sim.Firmware.Tests.IdQuantique.RawClient;
@@ -149,7 +150,7 @@ public sealed class BacklogTests
             {
                 var second = client.ConnectStream(1);
                 RunAcquisitions(client, 1, tags: 2);
-                var served = second.Poll(TimeSpan.FromMilliseconds(200));
+                var served = second.Poll(PollEvents.PollIn, TimeSpan.FromMilliseconds(200)) != PollEvents.None;
                 words = served ? ReceiveWords(second) : [];
                 client.Disconnect(second);
                 return served;

@@ -77,7 +77,7 @@ internal sealed class RawClient : IAsyncDisposable
         return answer!;
     }
 
-    public bool HasAnswer(TimeSpan within) => _control.Poll(within);
+    public bool HasAnswer(TimeSpan within) => _control.Poll(PollEvents.PollIn, within) != PollEvents.None;
 
     public JsonElement AskService(string command)
     {

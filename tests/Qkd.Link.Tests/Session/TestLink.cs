@@ -1,0 +1,315 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Qkd.Devices;
+using Qkd.Distillation;
+using Qkd.Link.Preparation;
+using Qkd.Link.Session;
+using Qkd.Link.Wire;
+using Qkd.Timing;
+
+namespace Qkd.Link.Tests.Session;
+
+/// <summary>Two sessions over TCP with a man in the middle who passes everything on, or does what a test tells him.</summary>
+internal sealed class TestLink : IAsyncDisposable
+{
+    private const int FrameSlots = 64_000;
+    private const int PilotSlots = 2048;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<Task> _relays = [];
+    private readonly Transmitter _transmitter;
+    private Task _alice = Task.CompletedTask;
+    private Task _bob = Task.CompletedTask;
+
+    public TestLink(bool sameAuthenticationKey = true)
+    {
+        var probabilities = SymbolProbabilities.FromProbabilities(0.8125, [0.5, 0.3125, 0.1875]);
+        Agreement = new LinkAgreement
+        {
+            FrameSlots = FrameSlots,
+            PilotSlots = PilotSlots,
+            MarkerDivisor = 1000,
+            RepetitionRateHertz = 100e6,
+            Probabilities = probabilities,
+            Security = new SecurityParameters(1e-10),
+            BlockKeyBits = 200_000,
+            InitialBlockFrames = 60,
+            QberLimit = 0.06,
+        };
+        var secret = RandomNumberGenerator.GetBytes(64 * 1024);
+        AliceKey = new TestKey(secret, 0);
+        BobKey = new TestKey(sameAuthenticationKey ? secret : RandomNumberGenerator.GetBytes(secret.Length), 1);
+        var plan = new ModulationPlan { FrameSlots = FrameSlots, PilotSlots = PilotSlots, MarkerDivisor = 1000, Mode = SymbolMode.Stream };
+        _transmitter = new Transmitter(Light, Light, plan, new SymbolDrawer(OperatingSystemRandomness.Instance, probabilities), 400, TimeProvider.System);
+    }
+
+    public LinkAgreement Agreement { get; init; }
+
+    public LoopbackLight Light { get; } = new(11);
+
+    public TestKey AliceKey { get; }
+
+    public TestKey BobKey { get; }
+
+    public Recorder Alice { get; } = new();
+
+    public Recorder Bob { get; } = new();
+
+    public SwitchedKeeper Keeper { get; } = new();
+
+    /// <summary>Sees every message on its way, which it may change or withhold (null). The first argument says who sent it.</summary>
+    public Func<LinkEnd, LinkMessage, LinkMessage?> Tamper { get; set; } = static (_, message) => message;
+
+    public async Task StartAsync(LinkTimeouts? timeouts = null)
+    {
+        timeouts ??= new LinkTimeouts { Block = TimeSpan.FromSeconds(5), Request = TimeSpan.FromSeconds(5) };
+        var (alice, middleA) = await PairAsync();
+        var (middleB, bob) = await PairAsync();
+        _relays.Add(Task.Run(() => RelayAsync(LinkEnd.Alice, middleA, middleB)));
+        _relays.Add(Task.Run(() => RelayAsync(LinkEnd.Bob, middleB, middleA)));
+
+        var aliceSession = new AliceSession(alice, 1, new AliceSessionParts
+        {
+            Agreement = Agreement,
+            Intensities = [.. LoopbackLight.Means.Select((mean, i) => new IntensityClass(mean, mean, mean, Agreement.Probabilities.Intensity(i)))],
+            Grade = KeyGrade.Attested,
+            Transmitter = _transmitter,
+            Key = AliceKey,
+            Sink = Alice,
+            Monitor = Alice,
+            Handler = Alice,
+            Reconciler = new CascadeReconciler(),
+            Randomness = OperatingSystemRandomness.Instance,
+            Timeouts = timeouts,
+        });
+        var bobSession = new BobSession(bob, 1, new BobSessionParts
+        {
+            Agreement = Agreement,
+            Grade = KeyGrade.Attested,
+            Tagger = Light,
+            Stream = new TagStreamRequest { Channels = [1, 2, 3, 4], ReferenceChannel = 0 },
+            NewReceiver = () => new TagReceiver(
+                new TagReceiverSettings
+                {
+                    FrameSlots = FrameSlots,
+                    PilotSlots = PilotSlots,
+                    MarkerDivisor = 1000,
+                    VacuumIntensity = 2,
+                    DeadTimePicoseconds = 0,
+                    MaximumDelaySlots = 1000,
+                    Detectors = [new(1, Basis.Z, 0, 0), new(2, Basis.Z, 1, 0), new(3, Basis.X, 0, 0), new(4, Basis.X, 1, 0)],
+                },
+                OperatingSystemRandomness.Instance),
+            Polarization = Keeper,
+            Key = BobKey,
+            Sink = Bob,
+            Monitor = Bob,
+            Handler = Bob,
+            Reconciler = new CascadeReconciler(),
+            Timeouts = timeouts,
+        });
+        _alice = RunAsync(aliceSession, Alice, token => aliceSession.RunAsync(token));
+        _bob = RunAsync(bobSession, Bob, token => bobSession.RunAsync(token));
+    }
+
+    /// <summary>Waits for a condition; a test that waits in vain fails with what happened instead.</summary>
+    public async Task UntilAsync(Func<bool> condition, string what)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        while (!condition())
+        {
+            try
+            {
+                await Task.Delay(10, limit.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                throw new TimeoutException($"{what} did not happen. Alice: {Alice}. Bob: {Bob}.");
+            }
+        }
+    }
+
+    /// <summary>Ends both sessions and waits for them.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll([_alice, _bob, .. _relays]).WaitAsync(TimeSpan.FromSeconds(20), CancellationToken.None);
+    }
+
+    /// <summary>Waits until both sessions have ended by themselves.</summary>
+    public Task EndedAsync() => Task.WhenAll(_alice, _bob).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await _transmitter.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private static async Task<(LinkConnection, LinkConnection)> PairAsync()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var client = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync((IPEndPoint)listener.LocalEndpoint);
+        return (LinkConnection.FromSocket(client, TimeProvider.System), LinkConnection.FromSocket(await listener.AcceptSocketAsync(), TimeProvider.System));
+    }
+
+    private async Task RunAsync(IDisposable session, Recorder recorder, Func<CancellationToken, Task> run)
+    {
+        try
+        {
+            await run(_stop.Token);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Asked to end.
+        }
+        catch (Exception e)
+        {
+            recorder.Ended = e;
+        }
+        finally
+        {
+            session.Dispose();
+        }
+    }
+
+    private async Task RelayAsync(LinkEnd from, LinkConnection source, LinkConnection target)
+    {
+        try
+        {
+            while (true)
+            {
+                if (Tamper(from, await source.ReceiveAsync(_stop.Token)) is { } message)
+                {
+                    await target.SendAsync(message, _stop.Token);
+                }
+            }
+        }
+        catch (Exception e) when (e is LinkException or OperationCanceledException or IOException or ObjectDisposedException)
+        {
+            await source.DisposeAsync();
+            await target.DisposeAsync();
+        }
+    }
+}
+
+/// <summary>Keeps what one end tells, and its keys.</summary>
+internal sealed class Recorder : IBlockSink, ILinkMonitor, ILinkRequestHandler
+{
+    public ConcurrentDictionary<long, byte[]> Keys { get; } = new();
+
+    public ConcurrentQueue<(AlarmKind Kind, string Detail)> Alarms { get; } = new();
+
+    public ConcurrentQueue<BlockReport> Accepted { get; } = new();
+
+    public ConcurrentQueue<(BlockReport Report, string Reason)> Discarded { get; } = new();
+
+    public Exception? Ended { get; set; }
+
+    public SessionState State { get; private set; }
+
+    public ValueTask AcceptAsync(SecretKey key, int authenticationBits, BlockReport report, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[key.LengthBytes];
+        key.CopyTo(bytes);
+        Keys.TryAdd(key.BlockId, bytes).ShouldBeTrueOnce();
+        return ValueTask.CompletedTask;
+    }
+
+    public void StateChanged(SessionState state, string detail) => State = state;
+
+    public void EmissionStarted()
+    {
+    }
+
+    public void FrameReceived(DetectionFrame frame)
+    {
+    }
+
+    public void BlockAccepted(BlockReport report) => Accepted.Enqueue(report);
+
+    public void BlockDiscarded(BlockReport report, string reason) => Discarded.Enqueue((report, reason));
+
+    public void Alarm(AlarmKind kind, string detail) => Alarms.Enqueue((kind, detail));
+
+    public ValueTask<ReadOnlyMemory<byte>> HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<ReadOnlyMemory<byte>>(request.ToArray().Reverse().ToArray());
+
+    public override string ToString() =>
+        $"{State}, keys {string.Join(' ', Keys.Keys)}, ended {Ended?.Message}, discarded {string.Join("; ", Discarded.Take(5).Select(d => $"{d.Report.BlockId} {d.Reason}"))}, alarms {string.Join("; ", Alarms.Take(5))}";
+}
+
+/// <summary>Aligned or not, as a test says.</summary>
+internal sealed class SwitchedKeeper : IPolarizationKeeper
+{
+    public bool IsAligned { get; set; } = true;
+
+    public string Problem => IsAligned ? "" : "the test turned it away";
+
+    public Task RunAsync(Func<CancellationToken, ValueTask<long>> emittedSlot, CancellationToken cancellationToken) =>
+        Task.Delay(Timeout.Infinite, cancellationToken);
+
+    public void FrameReceived(DetectionFrame frame)
+    {
+    }
+}
+
+/// <summary>Authentication key in memory: one half for each direction, positions that only grow.</summary>
+internal sealed class TestKey(byte[] secret, int sendingHalf) : IAuthenticationKey
+{
+    private readonly Lock _gate = new();
+    private int _sent;
+    private int _received;
+
+    public int WantedBits => 0;
+
+    public int Sent => _sent;
+
+    public AuthenticationPad Reserve(int bytes)
+    {
+        lock (_gate)
+        {
+            var offset = _sent;
+            _sent += bytes;
+            return new(0, offset, Bytes(sendingHalf, offset, bytes));
+        }
+    }
+
+    public AuthenticationPad Take(long segment, long offset, int bytes)
+    {
+        lock (_gate)
+        {
+            if (segment != 0 || offset < _received || offset + bytes > secret.Length / 2)
+            {
+                throw new LinkAuthenticationException($"position {offset} in segment {segment} is not to be used");
+            }
+
+            _received = (int)offset + bytes;
+            return new(0, offset, Bytes(1 - sendingHalf, (int)offset, bytes));
+        }
+    }
+
+    public byte[] DescribePositions() => [];
+
+    public void Agree(ReadOnlySpan<byte> peerPositions)
+    {
+    }
+
+    private byte[] Bytes(int half, int offset, int count) => secret.AsSpan((half * secret.Length / 2) + offset, count).ToArray();
+}
+
+internal static class OnceExtensions
+{
+    /// <summary>A block's key may be handed over once.</summary>
+    public static void ShouldBeTrueOnce(this bool added)
+    {
+        if (!added)
+        {
+            throw new InvalidOperationException("A block's key was handed over twice.");
+        }
+    }
+}
