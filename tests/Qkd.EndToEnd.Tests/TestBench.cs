@@ -1,0 +1,65 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace Qkd.EndToEnd.Tests;
+
+/// <summary>A bench of its own for one test: a fresh data folder and free ports, given as settings on the command line.</summary>
+internal sealed class TestBench : IDisposable
+{
+    public TestBench(int seed = 1)
+    {
+        var ports = FreePorts(4);
+        (LinkPort, AlicePort, BobPort, PagePort) = (ports[0], ports[1], ports[2], ports[3]);
+        Settings =
+        [
+            $"--Bench:DataFolder={Folder}",
+            $"--Bench:Web:StatusPage=http://127.0.0.1:{PagePort}",
+        ];
+        Emulation = [$"--Bench:Emulation:Seed={seed}"];
+        Alice = [$"--Bench:Alice:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Alice:Keys:Endpoint=127.0.0.1:{AlicePort}"];
+        Bob = [$"--Bench:Bob:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Bob:Keys:Endpoint=127.0.0.1:{BobPort}"];
+    }
+
+    public string Folder { get; } = Directory.CreateTempSubdirectory("qkd-test-").FullName;
+
+    public int LinkPort { get; }
+
+    public int AlicePort { get; }
+
+    public int BobPort { get; }
+
+    public int PagePort { get; }
+
+    public string[] Settings { get; }
+
+    public string[] Emulation { get; }
+
+    public string[] Alice { get; }
+
+    public string[] Bob { get; }
+
+    /// <summary>Settings for one process with everything in it.</summary>
+    public string[] Everything => [.. Settings, .. Emulation, .. Alice, .. Bob];
+
+    public string StatusUrl => $"http://127.0.0.1:{PagePort}";
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    public static int[] FreePorts(int count)
+    {
+        var listeners = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
+        foreach (var listener in listeners)
+        {
+            listener.Start();
+        }
+
+        var ports = listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port).ToArray();
+        foreach (var listener in listeners)
+        {
+            listener.Dispose();
+        }
+
+        return ports;
+    }
+}
