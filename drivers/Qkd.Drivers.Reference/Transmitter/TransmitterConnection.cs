@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Qkd.Devices;
 using Qkd.Transports;
 using Qkd.Transports.Framing;
@@ -11,6 +12,9 @@ namespace Qkd.Drivers.Reference.Transmitter;
 /// </summary>
 internal sealed class TransmitterConnection : IAsyncDisposable
 {
+    // Set in the sequence numbers of messages that nobody waits for, so that a refusal of one is told from a late one of a request.
+    private const uint Posted = 0x8000_0000;
+
     private readonly IByteTransport _transport;
     private readonly string _deviceName;
     private readonly Action<TransmitterFrame> _received;
@@ -34,8 +38,11 @@ internal sealed class TransmitterConnection : IAsyncDisposable
     /// <summary>Whether a sound frame has ever come.</summary>
     public bool HeardFrame { get; private set; }
 
-    /// <summary>The first bytes that were no frame, in hex; empty if there were none.</summary>
+    /// <summary>What came where a header should be, in hex, if it was none or is not complete yet; else empty.</summary>
     public string Heard { get; private set; } = "";
+
+    /// <summary>Whether <see cref="Heard"/> cannot be the beginning of a header either.</summary>
+    public bool HeardNonsense => Heard is { Length: > 0 } heard && !TransmitterFrame.MayBegin(Convert.FromHexString(heard));
 
     /// <summary>Begins to listen; once.</summary>
     public void Start() => _listening = Task.Run(ListenAsync);
@@ -51,7 +58,7 @@ internal sealed class TransmitterConnection : IAsyncDisposable
             reply = _replies.Expect(frame => frame.Sequence == sequence);
             try
             {
-                await WriteAsync(kind, sequence, payload, ReadOnlyMemory<byte>.Empty, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(kind, sequence, payload, default, cancellationToken).ConfigureAwait(false);
             }
             catch
             {
@@ -70,19 +77,24 @@ internal sealed class TransmitterConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends a message that has no reply unless it is refused; one write for head and body.</summary>
-    public async ValueTask PostAsync(MessageKind kind, ReadOnlyMemory<byte> head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    /// <summary>
+    /// Sends a message that has no reply unless it is refused; one write for head and words. If this is cancelled, nothing has been sent.
+    /// </summary>
+    public async ValueTask PostAsync(MessageKind kind, ReadOnlyMemory<byte> head, ReadOnlyMemory<ulong> words, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            await WriteAsync(kind, NextSequence(), head, body, cancellationToken).ConfigureAwait(false);
+            await WriteAsync(kind, NextSequence() | Posted, head, words, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
             _writing.Release();
         }
     }
+
+    /// <summary>Whether a frame refuses a message of <see cref="PostAsync"/>.</summary>
+    public static bool RefusesPosted(TransmitterFrame frame) => frame.Kind == (byte)MessageKind.Error && (frame.Sequence & Posted) != 0;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -99,20 +111,52 @@ internal sealed class TransmitterConnection : IAsyncDisposable
     }
 
     /// <summary>0 is for messages without request.</summary>
-    private uint NextSequence() => ++_sequence == 0 ? ++_sequence : _sequence;
+    private uint NextSequence() => _sequence = (_sequence + 1) % Posted is 0 ? 1 : (_sequence + 1) % Posted;
 
-    private ValueTask WriteAsync(MessageKind kind, uint sequence, ReadOnlyMemory<byte> head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    private async ValueTask WriteAsync(
+        MessageKind kind, uint sequence, ReadOnlyMemory<byte> head, ReadOnlyMemory<ulong> words, CancellationToken cancellationToken)
     {
-        var length = TransmitterFrame.HeaderLength + head.Length + body.Length;
+        var payload = head.Length + (words.Length * sizeof(ulong));
+        var length = TransmitterFrame.HeaderLength + payload;
         if (_outgoing.Length < length)
         {
             _outgoing = new byte[length];
         }
 
-        TransmitterFrame.WriteHeader(_outgoing, kind, sequence, head.Length + body.Length);
-        head.CopyTo(_outgoing.AsMemory(TransmitterFrame.HeaderLength));
-        body.CopyTo(_outgoing.AsMemory(TransmitterFrame.HeaderLength + head.Length));
-        return _transport.WriteAsync(_outgoing.AsMemory(0, length), cancellationToken);
+        Compose(kind, sequence, head.Span, words.Span, payload);
+        try
+        {
+            await _transport.WriteAsync(_outgoing.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+        }
+        catch (DeviceException fault) when (_transport.IsBroken)
+        {
+            // The listener may not notice: what was cut off is the way out.
+            End(fault);
+            throw;
+        }
+    }
+
+    private void Compose(MessageKind kind, uint sequence, ReadOnlySpan<byte> head, ReadOnlySpan<ulong> words, int payload)
+    {
+        TransmitterFrame.WriteHeader(_outgoing, kind, sequence, payload);
+        head.CopyTo(_outgoing.AsSpan(TransmitterFrame.HeaderLength));
+        var body = _outgoing.AsSpan(TransmitterFrame.HeaderLength + head.Length);
+        if (BitConverter.IsLittleEndian)
+        {
+            MemoryMarshal.AsBytes(words).CopyTo(body);
+            return;
+        }
+
+        for (var i = 0; i < words.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(body[(i * sizeof(ulong))..], words[i]);
+        }
+    }
+
+    private void End(DeviceException fault)
+    {
+        _replies.FailAll(fault as DeviceDisconnectedException ?? new(_deviceName, _transport.Address.Text, fault.Message, fault));
+        _lost(fault.Message);
     }
 
     private async Task ListenAsync()
@@ -137,8 +181,7 @@ internal sealed class TransmitterConnection : IAsyncDisposable
         }
         catch (DeviceException fault)
         {
-            _replies.FailAll(new DeviceDisconnectedException(fault.Device, fault.Address, fault.Message, fault));
-            _lost(fault.Message);
+            End(fault);
         }
         catch (OperationCanceledException)
         {
@@ -161,7 +204,8 @@ internal sealed class TransmitterConnection : IAsyncDisposable
         if (frame is { Kind: (byte)MessageKind.Error, Sequence: 0 })
         {
             var (code, text) = ReadError(frame);
-            throw new DeviceException(_deviceName, _transport.Address.Text, code == ErrorCode.InUse ? $"in use by another host ({text})" : $"error {(int)code}: {text}");
+            throw new DeviceDisconnectedException(
+                _deviceName, _transport.Address.Text, code == ErrorCode.InUse ? $"in use by another host ({text})" : $"error {(int)code}: {text}");
         }
 
         _received(frame);

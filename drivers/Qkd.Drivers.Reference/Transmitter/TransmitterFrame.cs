@@ -33,6 +33,16 @@ internal enum ErrorCode : ushort
     InUse = 7,
 }
 
+/// <summary>What an EVENT reports.</summary>
+internal enum EventKind : byte
+{
+    Interlock = 1,
+    Underrun = 2,
+    Fault = 3,
+    LeaseLapsed = 4,
+    Recovered = 5,
+}
+
 /// <summary>One received message.</summary>
 /// <param name="Kind">Type; bit 7 is set in replies.</param>
 /// <param name="Sequence">The request's number; 0 in a message without request.</param>
@@ -51,6 +61,16 @@ internal sealed record TransmitterFrame(byte Kind, uint Sequence, ReadOnlyMemory
 
     /// <summary>Whether this answers a request of that kind.</summary>
     public bool Answers(MessageKind request) => Kind == ((byte)request | ReplyBit);
+
+    /// <summary>Whether bytes may be the beginning of a header.</summary>
+    public static bool MayBegin(ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> begin = stackalloc byte[3];
+        BinaryPrimitives.WriteUInt16LittleEndian(begin, Magic);
+        begin[2] = Version;
+        var compared = Math.Min(bytes.Length, begin.Length);
+        return bytes[..compared].SequenceEqual(begin[..compared]);
+    }
 
     /// <summary>Writes a header: <c>u16 magic, u8 version, u8 type, u32 sequence, u32 payload length</c>.</summary>
     public static void WriteHeader(Span<byte> header, MessageKind kind, uint sequence, int payloadLength)

@@ -26,10 +26,11 @@ internal sealed record TransmitterCapabilities(
         }
 
         reader.End();
-        if (!(rate > 0 && double.IsFinite(rate)) || buffer < 64 || divisor < 1 || frame < 64 || lease < 1 || photons.Length is < 1 or > 4 || modes is 0 or > 3)
+        if (!(rate > 0 && double.IsFinite(rate)) || buffer < 64 || divisor < 1 || frame < 64 || lease < 1 || photons.Length is < 1 or > 4 || modes is 0 or > 3
+            || !photons.All(mean => mean >= 0 && double.IsFinite(mean)) || photons.Zip(photons.Skip(1)).Any(pair => pair.First < pair.Second))
         {
             throw new PayloadException(FormattableString.Invariant(
-                $"symbol rate {rate} Hz, buffer {buffer} slots, marker divisor {divisor}, frame {frame} slots, lease {lease} ms, modes {modes}, {photons.Length} intensities"));
+                $"symbol rate {rate} Hz, buffer {buffer} slots, marker divisor {divisor}, frame {frame} slots, lease {lease} ms, modes {modes}, intensities {string.Join(", ", photons)}"));
         }
 
         return new(
@@ -55,7 +56,7 @@ internal sealed record TransmitterStatus(
         var reader = new PayloadReader(payload);
         var status = new TransmitterStatus(
             reader.Byte() != 0,
-            (InterlockState)(reader.Byte() & KnownInterlocks),
+            Interlocks(reader.Byte()),
             reader.Byte() != 0,
             reader.Float(),
             reader.Long(),
@@ -65,6 +66,10 @@ internal sealed record TransmitterStatus(
         reader.End();
         return status;
     }
+
+    /// <summary>A bit that this version does not know holds the light off too, and must not read as closed.</summary>
+    private static InterlockState Interlocks(byte bits) =>
+        (InterlockState)(bits & KnownInterlocks) | ((bits & ~KnownInterlocks) != 0 ? InterlockState.Fault : 0);
 }
 
 /// <summary>Reads a payload from its beginning.</summary>

@@ -15,6 +15,8 @@ internal ref struct MessageReader(ReadOnlySpan<byte> message, string name)
 
     public byte ReadByte() => Take(1)[0];
 
+    public ushort ReadUInt16() => BinaryPrimitives.ReadUInt16LittleEndian(Take(2));
+
     public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
 
     public long ReadInt64() => BinaryPrimitives.ReadInt64LittleEndian(Take(8));
@@ -64,6 +66,12 @@ internal static class MessageWriting
     {
         writer.GetSpan(1)[0] = value;
         writer.Advance(1);
+    }
+
+    public static void WriteUInt16(this IBufferWriter<byte> writer, ushort value)
+    {
+        BinaryPrimitives.WriteUInt16LittleEndian(writer.GetSpan(2), value);
+        writer.Advance(2);
     }
 
     public static void WriteUInt32(this IBufferWriter<byte> writer, uint value)

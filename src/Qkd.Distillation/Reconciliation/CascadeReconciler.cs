@@ -1,11 +1,62 @@
+using System.Numerics;
+
 namespace Qkd.Distillation;
 
-/// <summary>Cascade.</summary>
+/// <summary>
+/// Cascade (G. Brassard and L. Salvail, EUROCRYPT '93), all frames of a block at once and one message a round, with every parity that
+/// follows from others inferred and never asked for. Bob corrects; Alice answers.
+/// </summary>
+/// <remarks>
+/// What leaks is counted parity by parity as Alice tells them, and two log2 of the number of values that this count can take for its
+/// depending on the data. Where the detectors may differ, the parities that Bob's questions imply are counted as well: see
+/// <see cref="LeakageLedger.ReverseReconciliationBits"/>.
+/// </remarks>
 public sealed class CascadeReconciler : IReconciler
 {
     /// <inheritdoc/>
     public string Name => "cascade";
 
     /// <inheritdoc/>
-    public IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate) => throw new NotImplementedException();
+    public IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate)
+    {
+        ArgumentNullException.ThrowIfNull(block);
+        return end == LinkEnd.Alice ? new CascadeAlice(block, expectedErrorRate) : new CascadeBob(block);
+    }
+
+    /// <summary>The ledger after so many parities of Alice.</summary>
+    internal static LeakageLedger Ledger(SiftedBlock block, long told)
+    {
+        // The count lies between 0 and the bits of the block, beyond which the block is lost.
+        var values = (long)block.KeyBitCount + 1;
+        return new()
+        {
+            ReconciliationBits = told,
+            ReverseReconciliationBits = block.Parameters.Security.Mismatch.Exists ? told : 0,
+            VariableLengthBits = 2 * (64 - BitOperations.LeadingZeroCount((ulong)(values - 1))),
+        };
+    }
+}
+
+/// <summary>
+/// The messages. Alice's first: <c>u32 bits of the block; u8 log2 of the first pass's block size; parities</c>; her others: parities,
+/// packed into 64-bit words. Bob's: for each frame <c>u16 count; count x u32 (pass &lt;&lt; 20 | node)</c>, node 0 standing for all blocks of
+/// the pass; with nothing asked in any frame, the end.
+/// </summary>
+internal static class CascadeMessages
+{
+    public const int PassShift = 20;
+}
+
+/// <summary>Reads parities out of packed words.</summary>
+internal ref struct ParityReader(ReadOnlySpan<ulong> words)
+{
+    private readonly ReadOnlySpan<ulong> _words = words;
+    private int _next;
+
+    /// <summary>The next parity, 0 or 1.</summary>
+    public int Next()
+    {
+        var i = _next++;
+        return (int)(_words[i >> 6] >> i & 1);
+    }
 }

@@ -70,6 +70,9 @@ public sealed class CorrectedBlock : IDisposable
         return Conclude(same, errors);
     }
 
+    /// <summary>Looks at the bits: for tests of the reconciliation.</summary>
+    internal BitString PeekBits() => _key.Peek();
+
     /// <summary>Erases the bits.</summary>
     public void Dispose() => _key.Dispose();
 

@@ -56,6 +56,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly Dictionary<long, RunningBlock> _open = [];
+    private Task _announced = Task.CompletedTask;
     private long _nextBlockId;
     private long _nextFrame;
     private bool _keying;
@@ -190,10 +191,11 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
                 throw new LinkException($"Frame {fromFrame} is no longer kept: ask for a later one.");
             }
 
-            _parts.Transmitter.Record.ReleaseBefore(fromFrame);
             _nextFrame = fromFrame;
             _keying = true;
         }
+
+        ReleaseFrames();
 
         _parts.Monitor.StateChanged(SessionState.Keying, $"from frame {fromFrame}");
 
@@ -241,6 +243,10 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             _nextFrame += parameters.FrameCount;
             var block = new RunningBlock(_core.Open(parameters.BlockId), parameters, _ending);
             _open.Add(parameters.BlockId, block);
+
+            // Bob takes blocks in the order of their frames: each is announced after the one before it.
+            block.Turn = _announced;
+            _announced = block.Announced.Task;
             block.Task = Task.Run(() => RunBlockAsync(block), CancellationToken.None);
         }
     }
@@ -280,15 +286,28 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         }
         finally
         {
-            _parts.Transmitter.Record.ReleaseBefore(block.Parameters.FirstFrame + block.Parameters.FrameCount);
             lock (_gate)
             {
                 _open.Remove(block.Parameters.BlockId);
             }
 
+            ReleaseFrames();
+
             _core.Close(block.Channel);
             block.Dispose();
             OpenSuccessor(block);
+        }
+    }
+
+    /// <summary>Lets go of the frames that no block needs any more: the next block may begin before the last frames of this one are matched.</summary>
+    private void ReleaseFrames()
+    {
+        lock (_gate)
+        {
+            if (_keying)
+            {
+                _parts.Transmitter.Record.ReleaseBefore(_open.Values.Select(block => block.NeedsFrom).Append(_nextFrame).Min());
+            }
         }
     }
 
@@ -302,11 +321,24 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         }
     }
 
+    private static async Task AnnounceAsync(RunningBlock block)
+    {
+        try
+        {
+            await block.Turn;
+            await block.Channel.SendAsync(MessageType.BlockOpen, BlockOpening.Write(block.Parameters), block.Stopping);
+        }
+        finally
+        {
+            block.Announced.TrySetResult();
+        }
+    }
+
     private async Task DistillAsync(RunningBlock block, BlockTally tally)
     {
         var (channel, parameters, stop) = (block.Channel, block.Parameters, block.Stopping);
         var buffer = new ArrayBufferWriter<byte>(64 * 1024);
-        await channel.SendAsync(MessageType.BlockOpen, BlockOpening.Write(parameters), stop);
+        await AnnounceAsync(block);
 
         // 1, 2: slots and bases of his detections; which match, and every intensity.
         using var sifter = new AliceSifter(parameters);
@@ -315,7 +347,8 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             var announcement = await channel.ExpectAsync(MessageType.Detections, stop);
             buffer.ResetWrittenCount();
             sifter.Match(announcement.Span, _parts.Transmitter.Record[parameters.FirstFrame + i], buffer);
-            _parts.Transmitter.Record.ReleaseBefore(parameters.FirstFrame + i + 1);
+            block.NeedsFrom = parameters.FirstFrame + i + 1;
+            ReleaseFrames();
             await channel.SendAsync(MessageType.Matches, buffer.WrittenMemory, stop);
         }
 

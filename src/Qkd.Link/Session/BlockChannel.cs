@@ -37,6 +37,9 @@ internal sealed class BlockChannel
     /// <summary>Arrivals in order. The bound is more than a block has messages in flight; the connection waits when it is full.</summary>
     public Channel<Arrival> Inbox { get; } = Channel.CreateBounded<Arrival>(new BoundedChannelOptions(512) { SingleReader = true, SingleWriter = false });
 
+    /// <summary>Called with the reason when the peer gives the block up, so that what waits for something else hears of it.</summary>
+    public Action<string>? GivenUp { get; set; }
+
     /// <summary>Makes the next message without sending it: for the message that a tag is part of.</summary>
     public LinkMessage Next(MessageType type, ReadOnlyMemory<byte> payload) =>
         new(type, BlockId, ++_sent, _received, _connection.NowMicroseconds, payload);
@@ -97,11 +100,6 @@ internal sealed class BlockChannel
 
     private void CheckOrder(LinkMessage message, MessageType type)
     {
-        if (message.Type == MessageType.BlockAbort)
-        {
-            throw new LinkException($"The peer gave the block up: {System.Text.Encoding.UTF8.GetString(message.Payload.Span)}");
-        }
-
         if (message.Type != type)
         {
             throw new LinkProtocolException($"In block {BlockId} a {type} message was due, {message.Type} came.");

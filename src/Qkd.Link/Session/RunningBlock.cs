@@ -14,8 +14,10 @@ internal sealed class RunningBlock : IDisposable
     {
         Channel = channel;
         Parameters = parameters;
+        NeedsFrom = parameters.FirstFrame;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(ending);
         Stopping = _stop.Token;
+        channel.GivenUp = Stop;
     }
 
     public BlockChannel Channel { get; }
@@ -26,7 +28,16 @@ internal sealed class RunningBlock : IDisposable
 
     public CancellationToken Stopping { get; }
 
+    /// <summary>The first frame whose preparation this block still needs (at Alice).</summary>
+    public long NeedsFrom { get; set; }
+
     public Task Task { get; set; } = Task.CompletedTask;
+
+    /// <summary>When this block may be announced: the one before it has been (at Alice).</summary>
+    public Task Turn { get; set; } = Task.CompletedTask;
+
+    /// <summary>Whether this block has been announced, or never will be (at Alice).</summary>
+    public TaskCompletionSource Announced { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Whether the block that follows the one after it has been opened (at Alice).</summary>
     public bool HasSuccessor { get; set; }

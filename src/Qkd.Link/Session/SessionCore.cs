@@ -124,6 +124,14 @@ internal sealed class SessionCore(
                 await BlockOpened!(message, opened);
                 break;
 
+            case MessageType.BlockAbort:
+                if (_blocks.TryGetValue(message.BlockId, out var given))
+                {
+                    given.GivenUp?.Invoke($"the peer gave the block up: {Encoding.UTF8.GetString(message.Payload.Span)}");
+                }
+
+                break;
+
             default:
                 // A block that this end has given up may still have messages on the way.
                 if (_blocks.TryGetValue(message.BlockId, out var channel))
