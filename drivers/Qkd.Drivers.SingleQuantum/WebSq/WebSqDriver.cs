@@ -42,7 +42,17 @@ public sealed class WebSqDriver(ByteTransportFactory? connect = null) : IDeviceD
         };
         var control = await _connect(request.Address, wire, request.Transcript, "control", cancellationToken).ConfigureAwait(false);
         var start = await WebSqStart.ReadAsync(request, settings, control, cancellationToken).ConfigureAwait(false);
-        var device = new WebSqDetectors(request, settings, start);
+        WebSqDetectors device;
+        try
+        {
+            device = new(request, settings, start);
+        }
+        catch
+        {
+            await start.Connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
         try
         {
             var counts = await _connect(settings.Counts, wire, request.Transcript, "counts", cancellationToken).ConfigureAwait(false);

@@ -13,11 +13,17 @@ internal sealed class WebSqMessage
 {
     private readonly JsonElement _value;
 
-    private WebSqMessage(string label, JsonElement message)
+    private WebSqMessage(string label, JsonElement value)
     {
         Label = label;
-        Properties = message.ValueKind == JsonValueKind.Object && message.TryGetProperty("value", out var inner) ? message : null;
-        _value = Properties is null ? message : inner;
+        if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty("value", out var inner))
+        {
+            (Properties, _value) = (value, inner);
+        }
+        else
+        {
+            _value = value;
+        }
     }
 
     /// <summary>Name of the quantity.</summary>
