@@ -120,7 +120,7 @@ public sealed partial class KeyStore : IDisposable
     }
 
     /// <summary>The first block id above all that this store has ever heard of.</summary>
-    public long NextBlockId => Read(() => _database.Number("SELECT MAX(block_id) + 1 FROM blocks"));
+    public long NextBlockId => Read(() => _database.Number("SELECT COALESCE(MAX(block_id), 0) + 1 FROM blocks"));
 
     /// <summary>The state of a block; null if the store does not know it.</summary>
     public BlockState? StateOf(long blockId) => Read(() => Find(blockId)?.State);

@@ -4,7 +4,7 @@ namespace Qkd.EndToEnd.Tests;
 
 /// <summary>A block's public figures as the audit log tells them.</summary>
 internal sealed record LoggedBlock(
-    bool Accepted, DateTimeOffset Time, long Id, long FirstFrame, int FrameCount, long[] KeyCounts, long[] KeyErrors, long[] TestCounts, long[] TestErrors, long SecretBits, string Reason)
+    bool Accepted, DateTimeOffset Time, long Id, long FirstFrame, int FrameCount, long[] KeyCounts, long[] KeyErrors, long[] TestCounts, long[] TestErrors, long LeakedBits, long SecretBits, string Reason)
 {
     public double QberZ => (double)KeyErrors.Sum() / KeyCounts.Sum();
 
@@ -40,6 +40,7 @@ internal static class BlockLog
                 Counts(report, "key_errors"),
                 Counts(report, "test_counts"),
                 Counts(report, "test_errors"),
+                report.GetProperty("leaked_bits").GetInt64(),
                 report.GetProperty("secret_bits").GetInt64(),
                 accepted ? "" : details.GetProperty("reason").GetString()!));
         }

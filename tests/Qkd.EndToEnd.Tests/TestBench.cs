@@ -9,8 +9,9 @@ internal sealed class TestBench : IDisposable
 {
     public TestBench(int seed = 1)
     {
-        var ports = FreePorts(4);
+        var ports = FreePorts(5);
         (LinkPort, AlicePort, BobPort, PagePort) = (ports[0], ports[1], ports[2], ports[3]);
+        SecondStatusUrl = $"http://127.0.0.1:{ports[4]}";
         Settings =
         [
             $"--Bench:DataFolder={Folder}",
@@ -43,6 +44,9 @@ internal sealed class TestBench : IDisposable
     public string[] Everything => [.. Settings, .. Emulation, .. Alice, .. Bob];
 
     public string StatusUrl => $"http://127.0.0.1:{PagePort}";
+
+    /// <summary>For a second process of the same bench.</summary>
+    public string SecondStatusUrl { get; }
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 

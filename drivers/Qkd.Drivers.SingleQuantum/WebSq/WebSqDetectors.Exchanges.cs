@@ -66,8 +66,7 @@ public sealed partial class WebSqDetectors
         else
         {
             // Nothing confirms it: that the next request is answered, and no error came, is all that can be known.
-            using var watch = _connection.Expect(
-                $"DetectorEnable {enabled}", message => message.Label == WebSqLabel.BiasVoltage && message.Properties is null);
+            using var watch = _connection.Expect($"DetectorEnable {enabled}", message => message.Label == WebSqLabel.BiasVoltage);
             await _connection.SendAsync(command, lastWords, cancellationToken).ConfigureAwait(false);
             await _connection.SendAsync(WebSqLabel.Request(WebSqLabel.BiasVoltage), lastWords, cancellationToken).ConfigureAwait(false);
             await watch.Ended.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -184,13 +183,13 @@ public sealed partial class WebSqDetectors
                 double[] voltages = [];
                 using var watch = _connection.Expect("BiasVoltage", message =>
                 {
-                    var isAnswer = message.Label == WebSqLabel.BiasVoltage && message.Properties is null;
-                    if (isAnswer)
+                    if (message.Label != WebSqLabel.BiasVoltage)
                     {
-                        voltages = _state.ToNumbers(message, DetectorCapabilities.ChannelCount);
+                        return false;
                     }
 
-                    return isAnswer;
+                    voltages = _state.ToNumbers(message, DetectorCapabilities.ChannelCount);
+                    return true;
                 });
                 await _connection.SendAsync(WebSqLabel.Request(WebSqLabel.BiasVoltage), lastWords: false, token).ConfigureAwait(false);
                 await watch.Ended.WaitAsync(token).ConfigureAwait(false);

@@ -15,7 +15,7 @@ internal sealed class CascadePlan
     public const int Passes = 20;
 
     /// <summary>First of the passes over half frames.</summary>
-    public const int FirstHalfPass = 5;
+    public const int FirstHalfPass = 3;
 
     /// <summary>Largest frame: 2^16 bits.</summary>
     public const int LargestExponent = 16;
@@ -75,8 +75,7 @@ internal sealed class CascadePlan
     {
         0 => _firstExponent,
         1 => Math.Max(_firstExponent, (int)Math.Ceiling((_firstExponent + 12) / 2.0)),
-        2 or 3 => Math.Max(_firstExponent, ThirdExponent),
-        4 => Math.Max(_firstExponent, 13),
+        2 => Math.Max(_firstExponent, ThirdExponent),
         _ => Exponent - 1,
     });
 

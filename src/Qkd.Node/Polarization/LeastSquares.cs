@@ -67,6 +67,19 @@ internal static class LeastSquares
         return sum;
     }
 
+    /// <summary>The information matrix (the slopes' normal matrix) at these parameters; its inverse is their covariance where residuals have unit variance.</summary>
+    public static double[,] Information(Residuals residuals, ReadOnlySpan<double> parameters, int residualCount)
+    {
+        var n = parameters.Length;
+        var (now, trial, moved) = (new double[residualCount], new double[residualCount], new double[n]);
+        var jacobian = new double[residualCount, n];
+        var (normal, gradient) = (new double[n, n], new double[n]);
+        residuals(parameters, now);
+        Differentiate(residuals, parameters, now, jacobian, trial, moved);
+        Normal(jacobian, now, normal, gradient);
+        return normal;
+    }
+
     /// <summary>Solves a symmetric positive definite system by Cholesky; false if it is not positive definite.</summary>
     public static bool Solve(double[,] matrix, ReadOnlySpan<double> right, Span<double> solution)
     {

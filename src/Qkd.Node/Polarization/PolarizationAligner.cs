@@ -30,14 +30,19 @@ public abstract record AlignmentStep
 /// </remarks>
 public sealed class PolarizationAligner
 {
-    /// <summary>Extra error rate, per basis, that counts as aligned.</summary>
+    /// <summary>
+    /// Error rate, of the worse basis, by which an alignment may miss the best setting that the paddles have: the model's expectation and
+    /// twice the standard deviation of the angles that it does not know better. A measurement at the setting itself confirms it.
+    /// </summary>
     public const double Tolerance = 0.003;
 
-    private const double RetardanceUncertainty = 0.02;
     private const double LeastVisibility = 0.88;
-    private const double ModelSigma = 0.004;
+    private const double DarkSigma = 0.2;
+    private const double DoubtFactor = 8;
+    private const double ConfirmationSigmas = 3;
+    private const double ProbeDegrees = 10;
+    private const double AtTargetDegrees = 0.15;
     private const int ExplorationSettings = 5;
-    private const int FitStarts = 24;
     private const int TargetStarts = 48;
 
     private readonly PaddleLimits _limits;
@@ -46,7 +51,7 @@ public sealed class PolarizationAligner
     private readonly int _maximumMeasurements;
     private readonly List<(double[] Degrees, Contrasts Seen)> _measurements = [];
     private readonly Random _random;
-    private double[]? _best;
+    private ModelFit? _fit;
 
     /// <summary>Creates an aligner that knows nothing yet.</summary>
     /// <param name="limits">The paddles.</param>
@@ -67,7 +72,7 @@ public sealed class PolarizationAligner
     public int Measurements => _measurements.Count;
 
     /// <summary>The model fitted last; null before.</summary>
-    internal PaddleModel? Model { get; private set; }
+    internal PaddleModel? Model => _fit?.Model;
 
     /// <summary>Forgets what was measured: the fibre has changed. The model stays as a starting point.</summary>
     public void Restart() => _measurements.Clear();
@@ -77,47 +82,46 @@ public sealed class PolarizationAligner
     /// <param name="seen">The contrasts there.</param>
     public AlignmentStep Next(IReadOnlyList<double> degrees, Contrasts seen)
     {
-        _measurements.Add(([.. degrees], seen));
-        if (IsAligned(seen))
+        double[] here = [.. degrees];
+        _measurements.Add((here, seen));
+        if (seen.Sigma > DarkSigma)
         {
-            // The model need not be ready for that, but the tracker wants one.
-            if (_measurements.Count >= 3)
-            {
-                Fit();
-            }
+            return new AlignmentStep.Failed(FormattableString.Invariant(
+                $"polarization cannot be aligned without light: of the pilots one pair of bases has {1 / (seen.Sigma * seen.Sigma):0} clicks where {1 / (DarkSigma * DarkSigma):0} are needed. Fibre, attenuation, bias or threshold of the detectors may be the cause"));
+        }
 
+        // The bench as it was left: one look is enough to see whether it still stands.
+        if (_measurements.Count == 1 && _fit is not null && Confirms(here, seen))
+        {
             return new AlignmentStep.Aligned();
+        }
+
+        if (_measurements.Count <= ExplorationSettings)
+        {
+            return _measurements.Count < _maximumMeasurements ? new AlignmentStep.Move(Exploration(_measurements.Count)) : Failed();
+        }
+
+        _fit = ModelFit.To(_measurements, _nominalWaves, Model, _random);
+        if (_measurements.Count >= ExplorationSettings + 3 && _fit.Model.Visibility < LeastVisibility)
+        {
+            return Failed();
+        }
+
+        var target = Target();
+        var least = _fit.ExtraError(target);
+        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < Tolerance && Agrees(here, seen))
+        {
+            return Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit ? new AlignmentStep.Aligned() : Failed();
         }
 
         if (_measurements.Count >= _maximumMeasurements)
         {
-            return new AlignmentStep.Failed(Describe());
+            return Failed();
         }
 
-        // A fibre that moved a little since the last alignment: the old model serves to begin with.
-        if (_measurements.Count <= ExplorationSettings && (Model is null || _measurements.Count > 1))
-        {
-            return new AlignmentStep.Move(Exploration(_measurements.Count));
-        }
-
-        if (_measurements.Count > ExplorationSettings)
-        {
-            Fit();
-            if (_measurements.Count >= ExplorationSettings + 3 && Model!.Visibility < LeastVisibility)
-            {
-                return new AlignmentStep.Failed(Describe());
-            }
-        }
-
-        var target = Target();
-        if (_best is not null && Distance(target, degrees) < 0.15)
-        {
-            // The model thinks that this is it, the measurement does not: step aside and learn.
-            target = [.. target.Select(angle => _limits.Clamp(angle + (_random.NextDouble() - 0.5) * 16))];
-        }
-
-        _best = target;
-        return new AlignmentStep.Move(target);
+        // Where the model is sure, to the target. Where it is not, beside it: there the contrasts show in first order what they hide at the target.
+        var sure = DoubtFactor * _fit.Doubt(target) < Tolerance && Distance(target, here) > AtTargetDegrees;
+        return new AlignmentStep.Move(sure ? target : Beside(target));
     }
 
     private static double Distance(ReadOnlySpan<double> a, IReadOnlyList<double> b)
@@ -131,21 +135,21 @@ public sealed class PolarizationAligner
         return largest;
     }
 
-    /// <summary>
-    /// Aligned is as good as the visibility allows, within the tolerance, and in any case below the error limit. Before there is a model the
-    /// visibility is taken for perfect and only the limit counts.
-    /// </summary>
-    private bool IsAligned(Contrasts seen)
-    {
-        var worst = Math.Max(seen.ErrorZ, seen.ErrorX);
-        if (worst > _errorLimit)
-        {
-            return false;
-        }
+    private AlignmentStep.Failed Failed() => new(Describe());
 
-        var floor = Model is { } model && _measurements.Count > ExplorationSettings ? (1 - model.Visibility) / 2 : 0.01;
-        return worst < floor + Tolerance + (seen.Sigma / 2);
+    private double[] Beside(double[] target) =>
+        [.. target.Select(angle => _limits.Clamp(angle + ((_random.NextDouble() - 0.5) * 2 * ProbeDegrees)))];
+
+    /// <summary>Whether error rates are no higher than the model says, within chance.</summary>
+    private bool Agrees(double[] degrees, Contrasts seen)
+    {
+        var expected = Math.Clamp(((1 - _fit!.Model.Visibility) / 2) + _fit.ExtraError(degrees), 0.002, 0.5);
+        var sigma = seen.Sigma * Math.Sqrt(expected * (1 - expected));
+        return Math.Max(seen.ErrorZ, seen.ErrorX) < expected + Tolerance + (ConfirmationSigmas * sigma);
     }
+
+    private bool Confirms(double[] degrees, Contrasts seen) =>
+        Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit && _fit!.ExtraError(degrees) < Tolerance && Agrees(degrees, seen);
 
     private string Describe()
     {
@@ -161,70 +165,6 @@ public sealed class PolarizationAligner
         double[][] fractions = [[0.1, 0.7, 0.4], [0.45, 0.2, 0.85], [0.8, 0.5, 0.15], [0.3, 0.95, 0.6], [0.65, 0.35, 0.95]];
         var fraction = fractions[(number - 1) % fractions.Length];
         return [.. fraction.Select(f => _limits.Minimum + (((f + (0.08 * (_random.NextDouble() - 0.5))) * (_limits.Maximum - _limits.Minimum))))];
-    }
-
-    private void Fit()
-    {
-        var nominal = _nominalWaves;
-        var measurements = _measurements;
-        void Residuals(ReadOnlySpan<double> p, Span<double> r)
-        {
-            var model = PaddleModel.From(p);
-            var at = 0;
-            foreach (var (degrees, seen) in measurements)
-            {
-                var rotation = model.At(degrees);
-                var weight = 1 / Math.Sqrt((seen.Sigma * seen.Sigma) + (ModelSigma * ModelSigma));
-                r[at++] = weight * ((p[9] * rotation.ZtoZ) - seen.ZtoZ);
-                r[at++] = weight * ((p[9] * rotation.ZtoX) - seen.ZtoX);
-                r[at++] = weight * ((p[9] * rotation.XtoZ) - seen.XtoZ);
-                r[at++] = weight * ((p[9] * rotation.XtoX) - seen.XtoX);
-            }
-
-            for (var i = 0; i < 3; i++)
-            {
-                r[at++] = (p[6 + i] - nominal[i]) / RetardanceUncertainty;
-            }
-
-            r[at] = (p[9] - 0.97) / 0.3;
-        }
-
-        var count = (4 * measurements.Count) + 4;
-        var best = new double[PaddleModel.ParameterCount];
-        var least = double.PositiveInfinity;
-        var trial = new double[PaddleModel.ParameterCount];
-        for (var start = 0; start < FitStarts; start++)
-        {
-            if (start == 0 && Model is { } last)
-            {
-                last.CopyTo(trial);
-            }
-            else
-            {
-                for (var i = 0; i < 6; i++)
-                {
-                    trial[i] = (_random.NextDouble() - 0.5) * 2 * Math.PI;
-                }
-
-                nominal.CopyTo(trial.AsSpan(6));
-                trial[9] = 0.97;
-            }
-
-            var sum = LeastSquares.Minimise(Residuals, trial, count, 60);
-            if (sum < least)
-            {
-                least = sum;
-                trial.CopyTo(best, 0);
-            }
-
-            // As good as the noise allows: no better minimum is to be had.
-            if (least < count)
-            {
-                break;
-            }
-        }
-
-        Model = PaddleModel.From(best);
     }
 
     /// <summary>The setting that the model likes best; of several equally good ones the one nearest to where the paddles are.</summary>

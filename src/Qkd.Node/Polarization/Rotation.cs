@@ -52,6 +52,13 @@ internal readonly struct Rotation
         return About(turn * cos, turn * sin, 0);
     }
 
+    /// <summary>The small rotation, in radians about each axis, that leads from another rotation to this one; to first order.</summary>
+    public (double First, double Second, double Third) SmallTurnFrom(Rotation other)
+    {
+        var turn = this * other.Inverse();
+        return ((turn._m21 - turn._m12) / 2, (turn._m02 - turn._m20) / 2, (turn._m10 - turn._m01) / 2);
+    }
+
     /// <summary>First <paramref name="b"/>, then <paramref name="a"/>.</summary>
     public static Rotation operator *(Rotation a, Rotation b) => new(
         (a._m00 * b._m00) + (a._m01 * b._m10) + (a._m02 * b._m20),
@@ -63,4 +70,6 @@ internal readonly struct Rotation
         (a._m20 * b._m00) + (a._m21 * b._m10) + (a._m22 * b._m20),
         (a._m20 * b._m01) + (a._m21 * b._m11) + (a._m22 * b._m21),
         (a._m20 * b._m02) + (a._m21 * b._m12) + (a._m22 * b._m22));
+
+    private Rotation Inverse() => new(_m00, _m10, _m20, _m01, _m11, _m21, _m02, _m12, _m22);
 }

@@ -1,0 +1,119 @@
+using System.Runtime.Intrinsics.X86;
+using CsCheck;
+using Shouldly;
+
+namespace Qkd.Distillation.Tests.Bits;
+
+public sealed class BitArithmeticTests
+{
+    private const int Trials = 20_000;
+
+    /// <summary>Any word, and those at the edges.</summary>
+    private static readonly Gen<ulong> Word = Gen.OneOf(
+        Gen.ULong, Gen.OneOfConst(0, 1, ulong.MaxValue, 1UL << 63, 0x5555_5555_5555_5555, 0x1111_1111_1111_1111), Gen.Int[0, 63].Select(i => 1UL << i));
+
+    [Fact]
+    public void Carryless_products_are_those_of_polynomials_on_every_path() => Gen.Select(Word, Word).Sample(
+        (a, b) =>
+        {
+            var expected = BitFields.Multiply(a, b);
+            CarrylessProduct.MultiplyPlain(a, b).ShouldBe(expected);
+            CarrylessProduct.Multiply(a, b).ShouldBe(expected);
+        },
+        iter: Trials);
+
+    [Fact]
+    public void Extraction_is_the_same_on_every_path() => Gen.Select(Word, Word).Sample(
+        (value, mask) =>
+        {
+            ulong expected = 0;
+            var next = 0;
+            for (var i = 0; i < 64; i++)
+            {
+                if ((mask >> i & 1) != 0)
+                {
+                    expected |= (value >> i & 1) << next++;
+                }
+            }
+
+            BitExtraction.ExtractPlain(value, mask).ShouldBe(expected);
+            BitExtraction.Extract(value, mask).ShouldBe(expected);
+        },
+        iter: Trials);
+
+    [Fact]
+    public void Products_in_the_field_are_those_by_doubling() => Gen.Select(Word, Word, Word, Word).Sample(
+        (a, b, c, d) =>
+        {
+            Gf128 x = new(a, b), y = new(c, d);
+            BitFields.Number(Gf128.Multiply(x, y)).ShouldBe(BitFields.MultiplyInField(BitFields.Number(x), BitFields.Number(y)));
+        },
+        iter: Trials);
+
+    [Fact]
+    public void The_modulus_is_that_of_the_field()
+    {
+        // x^127 x = x^128 = x^7 + x^2 + x + 1, and x^(2^128) = x.
+        var x = new Gf128(2, 0);
+        Gf128.Multiply(new(0, 1UL << 63), x).ShouldBe(new Gf128(0x87, 0));
+        var power = x;
+        for (var i = 0; i < 128; i++)
+        {
+            power = Gf128.Multiply(power, power);
+        }
+
+        power.ShouldBe(x);
+    }
+
+    [Fact]
+    public void Appended_bits_stand_one_after_the_other() => Gen.Select(Gen.ULong, Gen.Int[0, 64]).List[0, 300].Sample(pieces =>
+    {
+        using var appender = new BitAppender();
+        var expected = new List<int>();
+        foreach (var (bits, count) in pieces)
+        {
+            var masked = count == 64 ? bits : bits & ((1UL << count) - 1);
+            appender.Append(masked, count);
+            expected.AddRange(Enumerable.Range(0, count).Select(i => (int)(masked >> i & 1)));
+        }
+
+        appender.Length.ShouldBe(expected.Count);
+        using var taken = appender.Take();
+        Enumerable.Range(0, taken.Length).Select(i => taken[i]).ShouldBe(expected);
+        taken.CountOnes().ShouldBe(expected.Sum());
+        (taken.Words.Length == 0 || (taken.Length & 63) == 0 || taken.Words[^1] >> taken.Length == 0).ShouldBeTrue();
+    });
+
+    [Fact]
+    public void An_appender_grows_beyond_its_first_memory()
+    {
+        using var appender = new BitAppender();
+        for (var i = 0; i < 5_000; i++)
+        {
+            appender.Append((ulong)i & 0x7F, 37);
+        }
+
+        using var taken = appender.Take();
+        taken.Length.ShouldBe(5_000 * 37);
+        for (var i = 0; i < 5_000; i++)
+        {
+            Enumerable.Range(0, 37).Sum(j => (long)taken[(37 * i) + j] << j).ShouldBe(i & 0x7F);
+        }
+    }
+
+    [Fact]
+    public void Erased_bits_cannot_be_read()
+    {
+        var bits = new BitString(100);
+        var words = bits.Words;
+        words[0] = ulong.MaxValue;
+        bits.Dispose();
+        words[0].ShouldBe(0UL);
+        Should.Throw<ObjectDisposedException>(() => bits[0]);
+        bits.Dispose();
+    }
+
+    [Fact]
+    public void This_machine_runs_the_hardware_paths() =>
+        Assert.SkipUnless(Pclmulqdq.IsSupported && Bmi2.X64.IsSupported, "No carry-less multiplication here: the plain paths stood for both.");
+}

@@ -1,0 +1,116 @@
+using System.Net;
+using System.Net.Sockets;
+using Shouldly;
+
+namespace Qkd.EndToEnd.Tests;
+
+/// <summary>What goes wrong before or while key is made: one clear sentence, never half a key.</summary>
+public sealed class BadInputTests
+{
+    public static TheoryData<string, string> Settings => new()
+    {
+        { "--Bench:Bob:Devices:tagger:Driver=acme.tagger", "acme.tagger" },
+        { "--Bench:Protocol:KeyBasisProbability=1.5", "Bench:Protocol:KeyBasisProbability" },
+        { "--Bench:Protocol:Intensities:0=-1", "Bench:Protocol:Intensities" },
+        { "--Bench:Emulation:Channel:LengthKm=-3", "Bench:Emulation:Channel:LengthKm" },
+        { "--Bench:Emulation:Chanel:LengthKm=3", "Bench:Emulation:Chanel" },
+        { "--Bench:Alice:Link:Endpoint=nowhere", "Bench:Alice:Link:Endpoint" },
+        { "--Bench:Alice:Roles:Source=laser", "Bench:Alice:Roles:Source" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Settings))]
+    public async Task A_setting_that_makes_no_sense_ends_the_command_with_its_path(string setting, string named)
+    {
+        using var bench = new TestBench();
+        await using var run = QkdProcess.Start(["run", "--for", "20s", "--json", .. bench.Everything, setting]);
+        (await run.WaitAsync(TimeSpan.FromSeconds(40))).ShouldBe(2, run.Error + run.Output);
+        run.Error.ShouldContain(named);
+        run.Error.Trim().ShouldNotContain('\n');
+        run.Output.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_configuration_file_that_is_not_there_or_not_json_is_wrong_use()
+    {
+        using var bench = new TestBench();
+        await using var absent = QkdProcess.Start("run", "--config", "config/none.json");
+        (await absent.WaitAsync(TimeSpan.FromSeconds(20))).ShouldBe(2);
+        absent.Error.ShouldContain("config/none.json");
+
+        var file = Path.Combine(bench.Folder, "broken.json");
+        await File.WriteAllTextAsync(file, "{ \"Bench\": { ", TestContext.Current.CancellationToken);
+        await using var broken = QkdProcess.Start("run", "--config", file);
+        (await broken.WaitAsync(TimeSpan.FromSeconds(20))).ShouldBe(2);
+        broken.Error.ShouldContain("broken.json");
+    }
+
+    [Theory]
+    [InlineData("Bench:Web:StatusPage")]
+    [InlineData("Bench:Alice:Link:Endpoint")]
+    [InlineData("Bench:Bob:Keys:Endpoint")]
+    public async Task A_port_in_use_is_named_by_its_setting(string path)
+    {
+        using var bench = new TestBench();
+        var port = path switch
+        {
+            "Bench:Web:StatusPage" => bench.PagePort,
+            "Bench:Alice:Link:Endpoint" => bench.LinkPort,
+            _ => bench.BobPort,
+        };
+        using var taken = new TcpListener(IPAddress.Loopback, port);
+        taken.Start();
+        await using var run = QkdProcess.Start(["run", "--for", "20s", "--json", .. bench.Everything]);
+        (await run.WaitAsync(TimeSpan.FromSeconds(40))).ShouldBeOneOf(1, 2);
+        run.Error.ShouldContain(path);
+        run.Error.ShouldContain(port.ToString(System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    [Fact]
+    public async Task Real_instruments_without_a_pre_shared_key_are_not_started()
+    {
+        using var bench = new TestBench();
+        await using var run = QkdProcess.Start([
+            "run", "--config", "config/alice.json", .. bench.Settings, .. bench.Alice, "--Bench:Alice:Devices:attenuator:Address=ASRL/dev/ttyUSB0::INSTR",
+        ]);
+        (await run.WaitAsync(TimeSpan.FromSeconds(20))).ShouldBe(2);
+        run.Error.ShouldContain("preshared.key");
+        run.Error.ShouldContain("qkd init");
+    }
+
+    [Fact]
+    public async Task The_wrong_instrument_at_an_address_is_an_alarm_that_names_both_and_there_is_no_key()
+    {
+        using var bench = new TestBench();
+        var summary = await QkdProcess.RunJsonAsync(TimeSpan.FromSeconds(60), [
+            "run", "--for", "10s", "--json", .. bench.Everything, "--Bench:Bob:Devices:detectors:Address=sim:transmitter",
+        ]);
+        summary.GetProperty("secret_bits").GetInt64().ShouldBe(0);
+        var alarm = summary.GetProperty("alarms").EnumerateArray().First();
+        alarm.GetProperty("kind").GetString().ShouldBe("device");
+        alarm.GetProperty("detail").GetString()!.ShouldContain("detectors");
+    }
+
+    [Theory]
+    [InlineData("tagger", "Disconnect")]
+    [InlineData("transmitter", "Silent")]
+    [InlineData("paddles", "Garbage")]
+    public async Task An_instrument_that_fails_while_running_is_an_alarm_and_key_making_recovers(string instrument, string fault)
+    {
+        using var bench = new TestBench(seed: 61);
+        var summary = await QkdProcess.RunJsonAsync(TimeSpan.FromSeconds(120), [
+            "run", "--for", "45s", "--json", .. bench.Everything,
+            $"--Bench:Emulation:Faults:0:Instrument={instrument}", $"--Bench:Emulation:Faults:0:Fault={fault}",
+            "--Bench:Emulation:Faults:0:AfterSeconds=6", "--Bench:Emulation:Faults:0:ForSeconds=3",
+        ]);
+        summary.GetProperty("keys_match").GetBoolean().ShouldBeTrue();
+        summary.GetProperty("alarms").EnumerateArray().Select(alarm => alarm.GetProperty("detail").GetString()!)
+            .ShouldContain(detail => detail.Contains(instrument, StringComparison.Ordinal), summary.ToString());
+
+        // Key before it and key after it, and every block of both ends the same.
+        var alice = BlockLog.Read(bench.Folder, "alice");
+        var alarmed = summary.GetProperty("alarms").EnumerateArray().First().GetProperty("time").GetDateTimeOffset();
+        alice.ShouldContain(block => block.Accepted && block.Time < alarmed);
+        alice.ShouldContain(block => block.Accepted && block.Time > alarmed + TimeSpan.FromSeconds(2));
+    }
+}
