@@ -5,6 +5,7 @@ using Qkd.Keys;
 using Qkd.Link;
 using Qkd.Node.Configuration;
 using Qkd.Sim.Bench;
+using Qkd.Web.Etsi014;
 
 namespace Qkd.Cli.Commands;
 
@@ -96,7 +97,7 @@ internal static class CommonOptions
         {
             return ExitCodes.Failure;
         }
-        catch (Exception e) when (e is DeviceException or LinkException or KeyStoreException or IOException or UnauthorizedAccessException or FormatException or HttpRequestException)
+        catch (Exception e) when (e is DeviceException or LinkException or KeyStoreException or Etsi014Exception or IOException or UnauthorizedAccessException or FormatException or HttpRequestException)
         {
             await Console.Error.WriteLineAsync(e.Message);
             return ExitCodes.Failure;

@@ -7,7 +7,7 @@ namespace Qkd.Node.Polarization;
 internal sealed class ModelFit
 {
     /// <summary>Standard deviation of the nominal retardances in waves: paddles of one make differ by about so much.</summary>
-    private const double RetardanceUncertainty = 0.02;
+    private const double RetardanceUncertainty = 0.03;
 
     /// <summary>What the model leaves out of a contrast: bases that are not quite square, steps of the motors, drift while it is measured.</summary>
     private const double ModelSigma = 0.008;

@@ -84,7 +84,6 @@ public sealed class PolynomialHashTests
             byte[] shifted = [.. new byte[zeros], .. message];
             Tag(pad, longer).ShouldNotBe(Tag(pad, message));
             Tag(pad, shifted).ShouldNotBe(Tag(pad, message));
-            Tag(pad, shifted.Length == 0 ? [] : longer[..^1]).ShouldBe(zeros == 1 ? Tag(pad, message) : Tag(pad, longer[..^1]));
         });
 
     [Theory]

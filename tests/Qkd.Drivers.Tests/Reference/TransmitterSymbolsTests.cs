@@ -180,7 +180,7 @@ public sealed class TransmitterSymbolsTests
     [Fact]
     public async Task An_instrument_that_takes_no_more_bytes_breaks_the_connection()
     {
-        const int slots = 1 << 28;
+        const int slots = 1 << 26;
         var reading = new TaskCompletionSource();
         await using var peer = new TransmitterPeer { FirstCredit = slots };
         await using var device = await OpenAsync(peer.Address, ("TimeoutSeconds", "0.5"));

@@ -1,0 +1,93 @@
+using System.Buffers;
+using Qkd.Devices;
+
+namespace Qkd.Distillation.Tests.Sifting;
+
+/// <summary>Random symbols and detections of a block, and both ends' messages about them.</summary>
+internal sealed class SiftingRun
+{
+    private readonly Random _random;
+
+    public SiftingRun(int seed, BlockParameters parameters, double detectionRate, double errorRate = .05)
+    {
+        _random = new(seed);
+        Parameters = parameters;
+        for (var frame = 0; frame < parameters.FrameCount; frame++)
+        {
+            var packed = new ulong[PackedSymbols.WordCount(parameters.FrameSlots)];
+            var slots = new List<int>();
+            var outcomes = new List<byte>();
+            for (var slot = 0; slot < parameters.FrameSlots; slot++)
+            {
+                var symbol = new Symbol((Basis)_random.Next(2), _random.Next(2), _random.Next(3));
+                PackedSymbols.Write(packed, slot, symbol);
+                if (_random.NextDouble() < detectionRate)
+                {
+                    slots.Add(slot);
+                    outcomes.Add(Outcome(symbol, errorRate));
+                }
+            }
+
+            Symbols.Add(packed);
+            Slots.Add([.. slots]);
+            Outcomes.Add([.. outcomes]);
+        }
+    }
+
+    public BlockParameters Parameters { get; }
+
+    public List<ulong[]> Symbols { get; } = [];
+
+    public List<int[]> Slots { get; } = [];
+
+    public List<byte[]> Outcomes { get; } = [];
+
+    /// <summary>Announces a frame, by its number from 0.</summary>
+    public byte[] Announce(BobSifter bob, int frame) =>
+        Written(message => bob.Announce(Parameters.FirstFrame + frame, Slots[frame], Outcomes[frame], message));
+
+    public byte[] Answer(AliceSifter alice, int frame, byte[] announcement) => Written(message => alice.Match(announcement, Symbols[frame], message));
+
+    /// <summary>Runs all frames; Bob announces <paramref name="ahead"/> frames before the first answer is read.</summary>
+    public void Match(AliceSifter alice, BobSifter bob, int ahead = 1)
+    {
+        var answers = new Queue<byte[]>();
+        for (var frame = 0; frame < Parameters.FrameCount; frame++)
+        {
+            answers.Enqueue(Answer(alice, frame, Announce(bob, frame)));
+            if (answers.Count >= ahead)
+            {
+                bob.ReceiveMatches(answers.Dequeue());
+            }
+        }
+
+        while (answers.TryDequeue(out var answer))
+        {
+            bob.ReceiveMatches(answer);
+        }
+    }
+
+    /// <summary>Both ends' sifted blocks.</summary>
+    public (SiftedBlock Alice, SiftedBlock Bob) Sift(int ahead = 1)
+    {
+        using var alice = new AliceSifter(Parameters);
+        using var bob = new BobSifter(Parameters);
+        Match(alice, bob, ahead);
+        var (fromAlice, fromBob) = (Written(alice.WriteTestBits), Written(bob.WriteTestBits));
+        return (alice.Complete(fromBob), bob.Complete(fromAlice));
+    }
+
+    public static byte[] Written(Action<IBufferWriter<byte>> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        write(buffer);
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private byte Outcome(Symbol symbol, double errorRate)
+    {
+        var basis = _random.Next(2);
+        var bit = basis == (int)symbol.Basis ? symbol.Bit ^ (_random.NextDouble() < errorRate ? 1 : 0) : _random.Next(2);
+        return (byte)(bit | basis << 1 | (_random.Next(20) == 0 ? BobSifter.OutcomeMultiClick : 0));
+    }
+}
