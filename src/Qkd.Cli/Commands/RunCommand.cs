@@ -87,7 +87,7 @@ internal static class RunCommand
 
         if (nodes.Failure is { } failure)
         {
-            throw failure as ConfigurationException ?? new IOException(failure.Message, failure);
+            throw failure is ConfigurationException ? failure : new IOException(failure.Message, failure);
         }
 
         var summary = RunSummary.Make(nodes, bench, started);

@@ -40,7 +40,7 @@ public sealed class PolarizationAligner
     private const double DarkSigma = 0.2;
     private const double DoubtFactor = 7;
     private const double ConfirmationSigmas = 3;
-    private const double ProbeDegrees = 10;
+    private const double ProbeDegrees = 14;
     private const double AtTargetDegrees = 0.15;
     private const int ExplorationSettings = 5;
     private const int TargetStarts = 48;
@@ -109,7 +109,7 @@ public sealed class PolarizationAligner
 
         var target = Target();
         var least = _fit.ExtraError(target);
-        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < 0.003 && Agrees(here, seen))
+        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < 0.002 && Agrees(here, seen))
         {
             return Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit ? new AlignmentStep.Aligned() : Failed();
         }
@@ -120,7 +120,7 @@ public sealed class PolarizationAligner
         }
 
         // Where the model is sure, to the target. Where it is not, beside it: there the contrasts show in first order what they hide at the target.
-        var sure = DoubtFactor * _fit.Doubt(target) < 0.003 && Distance(target, here) > AtTargetDegrees;
+        var sure = DoubtFactor * _fit.Doubt(target) < 0.002 && Distance(target, here) > AtTargetDegrees;
         return new AlignmentStep.Move(sure ? target : Beside(target));
     }
 

@@ -62,19 +62,6 @@ internal sealed class Side : IDisposable
 
     public async Task ReconcileAsync() => await Manager.ReconcileAsync(TestContext.Current.CancellationToken);
 
-    /// <summary>Settles as far as the channel lets it.</summary>
-    public async Task TrySettleAsync()
-    {
-        try
-        {
-            await SettleAsync();
-        }
-        catch (KeyPeerException)
-        {
-            // The channel is what the test made of it.
-        }
-    }
-
     public void Dispose()
     {
         Manager.Dispose();
