@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
 using Qkd.Drivers.IdQuantique;
 using Qkd.Drivers.OzOptics;
 using Qkd.Drivers.Reference;

@@ -54,6 +54,11 @@ public sealed class KeyManager : IKeyDelivery, IDisposable
         _options = options;
         _time = time ?? TimeProvider.System;
         _log = logger ?? NullLogger<KeyManager>.Instance;
+        foreach (var path in authentication?.DamagedSegments ?? [])
+        {
+            Log.SegmentDamaged(_log, path);
+        }
+
         SettleSegments();
     }
 
@@ -163,16 +168,24 @@ public sealed class KeyManager : IKeyDelivery, IDisposable
     {
         using var timer = new PeriodicTimer(interval, _time);
         var tick = timer.WaitForNextTickAsync(cancellationToken).AsTask();
+        var wake = _wake.WaitAsync(cancellationToken);
         var reachable = true;
         try
         {
             while (true)
             {
                 // When the peer does not answer, a fresh block is no reason to ask him at once.
-                if (!reachable || await Task.WhenAny(tick, _wake.WaitAsync(cancellationToken)) == tick)
+                if (!reachable || await Task.WhenAny(tick, wake) == tick)
                 {
                     await tick;
                     tick = timer.WaitForNextTickAsync(cancellationToken).AsTask();
+                }
+
+                // One wait at a time: one left behind would swallow the next call.
+                if (wake.IsCompleted)
+                {
+                    await wake;
+                    wake = _wake.WaitAsync(cancellationToken);
                 }
 
                 try

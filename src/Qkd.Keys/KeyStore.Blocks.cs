@@ -265,7 +265,7 @@ public sealed partial class KeyStore
         _database.Execute("DELETE FROM sealed WHERE block_id = $1", block.BlockId);
         if (block.Slot >= 0)
         {
-            _endedSlots.Add(block.Slot);
+            _ended.Add((block.Slot, block.BlockId));
         }
     }
 

@@ -122,6 +122,7 @@ public sealed partial class KeyStore
     {
         lock (_gate)
         {
+            CloseUnreadable(assignments);
             var keys = Copy(assignments);
             try
             {
@@ -267,6 +268,26 @@ public sealed partial class KeyStore
         foreach (var key in keys)
         {
             key.Dispose();
+        }
+    }
+
+    /// <summary>Draws no more from blocks that cannot be opened, so that one spoiled block does not fail every request to come.</summary>
+    private void CloseUnreadable(IReadOnlyList<Assignment> assignments)
+    {
+        foreach (var blockId in assignments.Select(assignment => assignment.BlockId).Distinct())
+        {
+            try
+            {
+                if (Find(blockId) is { IsLive: true } block)
+                {
+                    CryptographicOperations.ZeroMemory(Unseal(block));
+                }
+            }
+            catch (KeyStoreDamagedException)
+            {
+                CloseBlocks([blockId], "it cannot be opened");
+                throw;
+            }
         }
     }
 

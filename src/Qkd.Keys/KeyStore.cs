@@ -62,7 +62,7 @@ public sealed partial class KeyStore : IDisposable
     private readonly DataKeyFile _dataKeys;
     private readonly BlockSeal _seal;
     private readonly TimeProvider _time;
-    private readonly List<int> _endedSlots = [];
+    private readonly List<(int Slot, long BlockId)> _ended = [];
     private bool _disposed;
 
     private KeyStore(string folder, LinkEnd end, Database database, DataKeyFile dataKeys, BlockSeal seal, KeyStoreOptions options, TimeProvider time) =>
@@ -119,7 +119,7 @@ public sealed partial class KeyStore : IDisposable
         }
     }
 
-    /// <summary>The first block id above all that this store has ever heard of.</summary>
+    /// <summary>The first block id above all that this store has ever heard of; ids begin with 1.</summary>
     public long NextBlockId => Read(() => _database.Number("SELECT COALESCE(MAX(block_id), 0) + 1 FROM blocks"));
 
     /// <summary>The state of a block; null if the store does not know it.</summary>
@@ -197,7 +197,9 @@ public sealed partial class KeyStore : IDisposable
         var forget = (now - Options.TombstoneRetention).ToUnixTimeMilliseconds();
         _database.Execute("DELETE FROM recipients WHERE key_id IN (SELECT key_id FROM keys WHERE ended_at < $1)", forget);
         _database.Execute("DELETE FROM keys WHERE ended_at < $1", forget);
-        _database.Execute("DELETE FROM blocks WHERE state > 3 AND ended_at < $1 AND own_closed <> 1", forget);
+
+        // The last block stays for its id: none may come twice.
+        _database.Execute("DELETE FROM blocks WHERE state > 3 AND ended_at < $1 AND own_closed <> 1 AND block_id < (SELECT MAX(block_id) FROM blocks)", forget);
         return (IReadOnlyList<long>)[.. old.Select(block => block.BlockId)];
     });
 
@@ -274,9 +276,9 @@ public sealed partial class KeyStore : IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            _endedSlots.Clear();
+            _ended.Clear();
             var result = _database.Transact(work);
-            _dataKeys.Destroy(_endedSlots);
+            _dataKeys.Destroy([.. _ended.Where(ended => _dataKeys.Occupied.TryGetValue(ended.Slot, out var owner) && owner == ended.BlockId).Select(ended => ended.Slot)]);
             return result;
         }
     }

@@ -33,6 +33,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 3021, Level = LogLevel.Debug, Message = "Asking the peer's key store again: {Problem}")]
     public static partial void AskingAgain(ILogger logger, string problem);
 
+    [LoggerMessage(EventId = 3030, Level = LogLevel.Warning, Message = "The distilled authentication key {Path} was damaged and is erased")]
+    public static partial void SegmentDamaged(ILogger logger, string path);
+
     [LoggerMessage(EventId = 3022, Level = LogLevel.Warning, Message = "A question of the peer's key store was not understood: {Problem}")]
     public static partial void PeerNotUnderstood(ILogger logger, string problem);
 }

@@ -27,9 +27,16 @@ public interface IAuthenticationKey
     /// <exception cref="LinkException">The key is exhausted.</exception>
     AuthenticationPad Reserve(int bytes);
 
-    /// <summary>Takes the bytes that the peer says he used for a message he sent.</summary>
-    /// <exception cref="LinkAuthenticationException">Unknown segment, or a position before one already taken.</exception>
+    /// <summary>
+    /// Copies the bytes that the peer is said to have used for a message. Anyone may have sent it, so they count as used only with
+    /// <see cref="UseUp"/>: a forged place must not cost the key before it.
+    /// </summary>
+    /// <exception cref="LinkAuthenticationException">Unknown segment, or a position before one already used up.</exception>
     AuthenticationPad Take(long segment, long offset, int bytes);
+
+    /// <summary>The tag that was checked with this pad fits: all up to its end is used up, durably, before the message is acted upon.</summary>
+    /// <exception cref="LinkException">It cannot be made durable.</exception>
+    void UseUp(AuthenticationPad pad);
 
     /// <summary>This node's positions in all segments it holds, to be sent in a handshake.</summary>
     byte[] DescribePositions();

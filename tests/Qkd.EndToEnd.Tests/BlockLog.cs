@@ -48,6 +48,16 @@ internal static class BlockLog
         return blocks;
     }
 
+    /// <summary>All alarms of a node so far: kind, detail and time.</summary>
+    public static IReadOnlyList<(string Kind, string Detail, DateTimeOffset Time)> Alarms(string folder, string node) =>
+        [.. ReadLines(Path.Combine(folder, node, "audit.jsonl"))
+            .Select(line => JsonDocument.Parse(line).RootElement)
+            .Where(record => record.GetProperty("what").GetString() == "alarm")
+            .Select(record => (
+                record.GetProperty("details").GetProperty("kind").GetString()!,
+                record.GetProperty("details").GetProperty("detail").GetString()!,
+                record.GetProperty("time").GetDateTimeOffset()))];
+
     /// <summary>The whole lines of a file that may still be growing.</summary>
     public static IEnumerable<string> ReadLines(string file)
     {

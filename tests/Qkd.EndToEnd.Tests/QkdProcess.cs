@@ -80,6 +80,16 @@ internal sealed partial class QkdProcess : IAsyncDisposable
             : throw new InvalidOperationException($"qkd {string.Join(' ', arguments)} ended with {code}: {run.Error} {run.Output}");
     }
 
+    /// <summary>Runs until a condition holds, interrupts as a person would, and returns the JSON object that it prints then.</summary>
+    public static async Task<JsonElement> RunJsonUntilAsync(TestBench bench, Func<bool> condition, string what, params IEnumerable<string> arguments)
+    {
+        await using var run = Start(["run", "--json", .. bench.Everything, .. arguments]);
+        await UntilAsync(() => Task.FromResult(run.HasExited || condition()), TimeSpan.FromMinutes(3), what);
+        run.Interrupt();
+        var code = await run.WaitAsync(TimeSpan.FromSeconds(60));
+        return code == 0 ? run.Json() : throw new InvalidOperationException($"qkd ended with {code}: {run.Error} {run.Output}");
+    }
+
     public JsonElement Json() => JsonDocument.Parse(Output).RootElement;
 
     /// <summary>Waits for the end and returns the exit code.</summary>

@@ -43,6 +43,14 @@ internal sealed class TestBench : IDisposable
     /// <summary>Settings for one process with everything in it.</summary>
     public string[] Everything => [.. Settings, .. Emulation, .. Alice, .. Bob];
 
+    /// <summary>Photons at the output of which 50 dB leave exactly the configured means, where the attenuator's steps would leave 0.05 % less.</summary>
+    public static string[] ExactMeans =>
+    [
+        "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:0=45000",
+        "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:1=15000",
+        "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:2=100",
+    ];
+
     public string StatusUrl => $"http://127.0.0.1:{PagePort}";
 
     /// <summary>For a second process of the same bench.</summary>

@@ -14,25 +14,21 @@ public sealed class TheoryTests
     [Fact]
     public async Task Counts_and_errors_per_intensity_and_basis_are_those_of_theory()
     {
-        // Plates without retardance, a fibre that turns nothing and stands still, and tracking off: only chance is left. 45 000 photons and
-        // 50 dB are exactly the mean of 0.45 that the theory reckons with.
+        // Plates without retardance, a fibre that turns nothing and stands still, and tracking off: only chance is left.
         using var bench = new TestBench(seed: 21);
-        await using var run = QkdProcess.Start([
-            "run", "--for", "60s", "--json", .. bench.Everything,
-            "--Bench:Emulation:Channel:RandomRotation=false",
-            "--Bench:Emulation:Channel:DriftRadiansPerRootSecond=0",
-            "--Bench:Emulation:Receiver:PaddleRetardanceWaves:0=0",
-            "--Bench:Emulation:Receiver:PaddleRetardanceWaves:1=0",
-            "--Bench:Emulation:Receiver:PaddleRetardanceWaves:2=0",
-            "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:0=45000",
-            "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:1=15000",
-            "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:2=100",
-            "--Bench:Bob:Polarization:Tracking=false",
-        ]);
-        await QkdProcess.UntilAsync(
-            () => Task.FromResult(run.HasExited || BlockLog.Read(bench.Folder, "alice").Count(block => block.Accepted) >= Blocks), TimeSpan.FromSeconds(60), "six blocks");
-        run.Interrupt();
-        (await run.WaitAsync(TimeSpan.FromSeconds(30))).ShouldBe(0, run.Error);
+        await QkdProcess.RunJsonUntilAsync(
+            bench,
+            () => BlockLog.Read(bench.Folder, "alice").Count(block => block.Accepted) >= Blocks,
+            "six blocks",
+            [
+                .. TestBench.ExactMeans,
+                "--Bench:Emulation:Channel:RandomRotation=false",
+                "--Bench:Emulation:Channel:DriftRadiansPerRootSecond=0",
+                "--Bench:Emulation:Receiver:PaddleRetardanceWaves:0=0",
+                "--Bench:Emulation:Receiver:PaddleRetardanceWaves:1=0",
+                "--Bench:Emulation:Receiver:PaddleRetardanceWaves:2=0",
+                "--Bench:Bob:Polarization:Tracking=false",
+            ]);
 
         var blocks = BlockLog.Read(bench.Folder, "alice").Where(block => block.Accepted).OrderBy(block => block.Id).Take(Blocks).ToList();
         blocks.Count.ShouldBe(Blocks);

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Microsoft.Extensions.DependencyInjection;
 using Qkd.Devices;
 using Qkd.Node.Configuration;
 using Qkd.Node.Devices;

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using Qkd.Distillation;
-using Qkd.Keys;
 using Qkd.Node.Configuration;
 using Qkd.Node.Keys;
 using Qkd.Web.Etsi014;
@@ -64,12 +63,15 @@ internal static class KeysCommand
     private static Command GetWithIds()
     {
         var access = new Access();
-        var ids = new Argument<Guid[]>("id") { Description = "Key ids that the peer was given.", Arity = ArgumentArity.OneOrMore };
+        var ids = new Argument<string[]>("id") { Description = "Key ids that the peer was given.", Arity = ArgumentArity.OneOrMore };
         var command = access.On(new Command("get-with-ids", "Fetches the keys that the peer application has been given, by their ids.") { ids });
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
-            using var caller = access.Open(parsed);
-            Print(await caller.Client.GetKeysByIdAsync(caller.Peer, parsed.GetValue(ids)!, cancellationToken));
+            // The argument also takes the settings that follow it.
+            var given = parsed.GetValue(ids)!.ToLookup(text => text.StartsWith("--", StringComparison.Ordinal));
+            Guid[] keyIds = [.. given[false].Select(text => Guid.TryParse(text, out var id) ? id : throw new UsageException($"'{text}' is not a key id"))];
+            using var caller = access.Open(parsed, given[true]);
+            Print(await caller.Client.GetKeysByIdAsync(caller.Peer, keyIds, cancellationToken));
             return ExitCodes.Success;
         }));
         return command;
@@ -106,9 +108,10 @@ internal static class KeysCommand
             return command;
         }
 
-        public Caller Open(ParseResult parsed)
+        public Caller Open(ParseResult parsed, IEnumerable<string>? moreSettings = null)
         {
-            var options = BenchConfiguration.Bind(BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(_config)!), CommonOptions.Overrides(parsed)));
+            var options = BenchConfiguration.Bind(BenchConfiguration.Load(
+                CommonOptions.FindConfig(parsed.GetValue(_config)!), [.. CommonOptions.Overrides(parsed), .. moreSettings ?? []]));
             var end = parsed.GetValue(_node) ?? (options.Alice is not null ? LinkEnd.Alice : LinkEnd.Bob);
             var (own, other) = end == LinkEnd.Alice ? ("sae-alice", "sae-bob") : ("sae-bob", "sae-alice");
             var sae = parsed.GetValue(_as) ?? own;

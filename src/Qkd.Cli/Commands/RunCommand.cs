@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Qkd.Node.Configuration;
 using Qkd.Node.Keys;
@@ -139,39 +137,50 @@ internal static class RunCommand
 /// <summary>What <c>qkd run</c> shows a person: what is served where, a line every few seconds, alarms as they come, and the sum.</summary>
 internal sealed class RunProgress
 {
+    private const int WidthWithoutTerminal = 160;
     private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(2);
+    private readonly IAnsiConsole _console = AnsiConsole.Console;
     private readonly HashSet<Alarm> _told = [];
     private TimeSpan _next;
     private string _state = "";
 
-    public void Notice(string text) => AnsiConsole.MarkupLineInterpolated($"[grey]{text}[/]");
+    public RunProgress()
+    {
+        // In a file or a pipe a line is a line.
+        if (Console.IsOutputRedirected)
+        {
+            _console.Profile.Width = WidthWithoutTerminal;
+        }
+    }
+
+    public void Notice(string text) => _console.MarkupLineInterpolated($"[grey]{text}[/]");
 
     public void Started(BenchOptions options, TimeSpan? limit)
     {
         if (options.Web.StatusPage.Length > 0)
         {
-            AnsiConsole.MarkupLineInterpolated($"Status page  [link]{options.Web.StatusPage}[/]");
+            _console.MarkupLineInterpolated($"Status page  [link]{options.Web.StatusPage}[/]");
         }
 
         foreach (var node in new NodeOptions?[] { options.Alice, options.Bob }.OfType<NodeOptions>().Where(node => node.Keys.Endpoint.Length > 0))
         {
-            AnsiConsole.MarkupLineInterpolated($"Keys, {node.Name,-6}  https://{node.Keys.Endpoint}/api/v1/keys/SAE/status  (ETSI GS QKD 014)");
+            _console.MarkupLineInterpolated($"Keys, {node.Name,-6}  https://{node.Keys.Endpoint}/api/v1/keys/SAE/status  (ETSI GS QKD 014)");
         }
 
-        AnsiConsole.MarkupLineInterpolated($"[grey]{(limit is { } l ? $"Runs for {l.TotalSeconds:0} s; " : "")}Ctrl-C ends it.[/]");
+        _console.MarkupLineInterpolated($"[grey]{(limit is { } l ? $"Runs for {l.TotalSeconds:0} s; " : "")}Ctrl-C ends it.[/]");
     }
 
     public void Show(IReadOnlyList<NodeStatus> nodes, TimeSpan elapsed)
     {
         foreach (var alarm in nodes.SelectMany(node => node.Alarms).Where(_told.Add).OrderBy(alarm => alarm.Time))
         {
-            AnsiConsole.MarkupLineInterpolated($"[red]{elapsed.TotalSeconds,6:0} s  alarm {alarm.KindName}, {alarm.Node}: {alarm.Detail}[/]");
+            _console.MarkupLineInterpolated($"[red]{elapsed.TotalSeconds,6:0} s  alarm {alarm.KindName}, {alarm.Node}: {alarm.Detail}[/]");
         }
 
         var state = string.Join(", ", nodes.Select(node => $"{node.Node}: {node.State} ({node.StateDetail})"));
         if (state != _state && nodes.Any(node => node.State != Link.SessionState.Keying))
         {
-            AnsiConsole.MarkupLineInterpolated($"[grey]{elapsed.TotalSeconds,6:0} s  {state}[/]");
+            _console.MarkupLineInterpolated($"[grey]{elapsed.TotalSeconds,6:0} s  {state}[/]");
         }
 
         _state = state;
@@ -181,21 +190,21 @@ internal sealed class RunProgress
         }
 
         _next = elapsed + LineEvery;
-        var (first, last) = (nodes[0], nodes[^1]);
-        AnsiConsole.MarkupLine(string.Create(
+        var first = nodes[0];
+        _console.MarkupLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{elapsed.TotalSeconds,6:0} s  [green]{first.SecretRateBps / 1000,6:0} kbit/s secret[/]  {last.DetectionRateHertz / 1e6:0.00} M detections/s  QBER Z {first.LastBlock?.QberZ:P2} X {first.LastBlock?.QberX:P2}  {first.Totals.BlocksAccepted} blocks  {first.Pool.DeliverableBits / 1e6:0.00} Mbit in the pool"));
+            $"{elapsed.TotalSeconds,6:0} s  [green]{first.SecretRateBps / 1000,5:0} kbit/s[/]  QBER Z {first.LastBlock?.QberZ:P2} X {first.LastBlock?.QberX:P2}  {first.Totals.BlocksAccepted,4} blocks  {first.Pool.DeliverableBits / 1e6:0.0} Mbit ready"));
     }
 
     public void Ended(RunSummary summary)
     {
-        AnsiConsole.WriteLine();
-        AnsiConsole.MarkupLine(string.Create(
+        _console.WriteLine();
+        _console.MarkupLine(string.Create(
             CultureInfo.InvariantCulture,
             $"[bold]{summary.SecretBits:N0} secret bits[/] in {summary.DurationSeconds:0.0} s ({summary.SecretRateBps / 1000:0} kbit/s), first key after {summary.FirstKeySeconds?.ToString("0.0", CultureInfo.InvariantCulture) ?? "–"} s, {summary.BlocksAccepted} blocks accepted, {summary.BlocksDiscarded} discarded, {summary.Alarms.Count} alarms."));
         if (summary.KeysMatch is { } match)
         {
-            AnsiConsole.MarkupLine(match ? "[green]Both stores hold the same keys.[/]" : "[red]The stores do not hold the same keys.[/]");
+            _console.MarkupLine(match ? "[green]Both stores hold the same keys.[/]" : "[red]The stores do not hold the same keys.[/]");
         }
     }
 }

@@ -105,7 +105,7 @@ internal sealed class PeerLog
         }
     }
 
-    /// <summary>No message is received before it was sent, and no end's clock runs backwards by more than the tolerance.</summary>
+    /// <summary>No message is received before it was sent, as far as the two clocks agree.</summary>
     public void CheckTimes(BlockTranscript transcript, LinkEnd end, TimeSpan tolerance)
     {
         var allowed = tolerance.Ticks / TimeSpan.TicksPerMicrosecond;

@@ -88,7 +88,7 @@ public sealed class CorrectedBlock : IDisposable
             return null;
         }
 
-        var ledger = Ledger with { VerificationBits = VerificationMessages.BitsBeyondFormula(Parameters.Security) };
+        var ledger = Ledger with { VerificationBits = VerificationMessages.BitsBeyondFormula(Parameters.Security, Sifted.KeyCounts) };
         return new(this, _end, _key.Take(), ledger, errors);
     }
 

@@ -17,7 +17,10 @@ public sealed record LeakageLedger
     /// </summary>
     public long VariableLengthBits { get; init; }
 
-    /// <summary>Bits of verification tags beyond the log2(2/ε_EV) that stand in the formula for the length.</summary>
+    /// <summary>
+    /// Bits of verification beyond the log2(2/ε_EV) that stand in the formula for the length: the rest of the tag, and with detectors that may
+    /// differ Bob's verdict and error counts.
+    /// </summary>
     public long VerificationBits { get; init; }
 
     /// <summary>Key bits that were told outright.</summary>

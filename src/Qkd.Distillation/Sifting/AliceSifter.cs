@@ -43,7 +43,7 @@ public sealed class AliceSifter : IDisposable
 
         var frame = parameters.FirstFrame + _state.FramesMatched;
         var reader = new MessageReader(announcement, "announcement of detections");
-        var (count, multiClicks) = SiftingMessages.ReadAnnouncementHeader(ref reader, parameters, frame);
+        var count = SiftingMessages.ReadAnnouncementHeader(ref reader, parameters, frame);
         var words = BitString.WordCount(count);
         if (_planes.Length < 5 * words)
         {
@@ -73,7 +73,7 @@ public sealed class AliceSifter : IDisposable
         }
 
         bits.Clear();
-        _state.EndFrame(count, multiClicks);
+        _state.EndFrame(count, multiClicks: 0);
     }
 
     /// <summary>Writes Alice's test-basis bits, message 3, once every frame is matched.</summary>

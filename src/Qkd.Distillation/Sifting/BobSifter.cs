@@ -63,7 +63,6 @@ public sealed class BobSifter : IDisposable
 
         announcement.WriteInt64(frame);
         announcement.WriteUInt32((uint)count);
-        announcement.WriteUInt32((uint)multiClicks);
         announcement.WriteWords(planes.AsSpan(words, words));
         WriteGaps(slotsInFrame, parameters, announcement);
         _announced.Enqueue(new(frame, count, multiClicks, planes));
@@ -79,6 +78,36 @@ public sealed class BobSifter : IDisposable
             throw new DistillationException("The peer answered a frame that was not announced.");
         }
 
+        try
+        {
+            Absorb(announced, answer);
+        }
+        finally
+        {
+            BitString.Erase(announced.Planes);
+            _spare.Push(announced.Planes);
+        }
+    }
+
+    /// <summary>Writes Bob's test-basis bits, message 3, once every frame is answered.</summary>
+    public void WriteTestBits(IBufferWriter<byte> message) => _state.WriteTestBits(message);
+
+    /// <summary>Takes Alice's test-basis bits and ends sifting.</summary>
+    /// <exception cref="DistillationException">The message is malformed.</exception>
+    public SiftedBlock Complete(ReadOnlySpan<byte> peerTestBits) => _state.Complete(peerTestBits);
+
+    /// <summary>Erases what was gathered.</summary>
+    public void Dispose()
+    {
+        _state.Dispose();
+        while (_announced.TryDequeue(out var announced))
+        {
+            BitString.Erase(announced.Planes);
+        }
+    }
+
+    private void Absorb(AnnouncedFrame announced, ReadOnlySpan<byte> answer)
+    {
         var reader = new MessageReader(answer, "answer to a frame");
         SiftingMessages.ExpectFrame(ref reader, announced.Frame);
         var (count, words) = (announced.Count, BitString.WordCount(announced.Count));
@@ -104,26 +133,7 @@ public sealed class BobSifter : IDisposable
             _state.Absorb(announced.Planes[i], announced.Planes[words + i], _answer[0], _answer[1], _answer[2]);
         }
 
-        BitString.Erase(announced.Planes);
-        _spare.Push(announced.Planes);
         _state.EndFrame(count, announced.MultiClicks);
-    }
-
-    /// <summary>Writes Bob's test-basis bits, message 3, once every frame is answered.</summary>
-    public void WriteTestBits(IBufferWriter<byte> message) => _state.WriteTestBits(message);
-
-    /// <summary>Takes Alice's test-basis bits and ends sifting.</summary>
-    /// <exception cref="DistillationException">The message is malformed.</exception>
-    public SiftedBlock Complete(ReadOnlySpan<byte> peerTestBits) => _state.Complete(peerTestBits);
-
-    /// <summary>Erases what was gathered.</summary>
-    public void Dispose()
-    {
-        _state.Dispose();
-        while (_announced.TryDequeue(out var announced))
-        {
-            BitString.Erase(announced.Planes);
-        }
     }
 
     private static int Pack(ReadOnlySpan<byte> outcomes, Span<ulong> bits, Span<ulong> bases)

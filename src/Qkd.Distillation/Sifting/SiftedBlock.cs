@@ -28,7 +28,9 @@ public sealed class SiftedBlock : IDisposable
     /// <summary>Announced detections outside the pilot, matched or not.</summary>
     public required long Detections { get; init; }
 
-    /// <summary>Announced detections with more than one click in their basis; their bit value was drawn at random.</summary>
+    /// <summary>
+    /// At Bob's end, announced detections with more than one click in their basis, whose bit value was drawn at random; 0 at Alice's, who is not told.
+    /// </summary>
     public required long MultiClicks { get; init; }
 
     /// <summary>Number of key-basis bits.</summary>

@@ -19,9 +19,20 @@ internal static class VerificationMessages
     /// <summary>t, the bits of the tag.</summary>
     public static int TagBits(SecurityParameters security) => (int)Math.Ceiling(Math.Log2(2 / security.Verification) - 1e-9);
 
-    /// <summary>Bits of the tag beyond the log2(2/ε_EV) that the formula for the length subtracts, rounded up.</summary>
-    public static long BitsBeyondFormula(SecurityParameters security) =>
-        Math.Max(0, (long)Math.Ceiling(TagBits(security) - Math.Log2(2 / security.Verification) - 1e-9));
+    /// <summary>
+    /// What verification tells beyond the log2(2/ε_EV) bits that the formula for the length subtracts, in bits, rounded up: the rest of the tag;
+    /// and where the detectors may differ, so that the error pattern may not be taken as public, Bob's verdict and his error counts.
+    /// </summary>
+    public static long BitsBeyondFormula(SecurityParameters security, IReadOnlyList<long> keyCounts)
+    {
+        var bits = TagBits(security) - Math.Log2(2 / security.Verification);
+        if (security.Mismatch.Exists)
+        {
+            bits += 1 + keyCounts.Sum(count => Math.Log2(count + 1));
+        }
+
+        return Math.Max(0, (long)Math.Ceiling(bits - 1e-9));
+    }
 
     public static void WriteChallenge(BitString key, SecurityParameters security, ISecretRandomness randomness, IBufferWriter<byte> challenge)
     {

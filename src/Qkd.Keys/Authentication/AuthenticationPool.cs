@@ -75,6 +75,7 @@ public sealed class AuthenticationPool : IDisposable
     private readonly Lock _gate = new();
     private readonly SortedDictionary<long, SegmentFile> _segments = [];
     private readonly HashSet<long> _aside = [];
+    private readonly List<string> _damaged = [];
     private readonly string _folder;
     private readonly int _levelBits;
     private HashSet<long> _described = [];
@@ -111,6 +112,9 @@ public sealed class AuthenticationPool : IDisposable
             }
         }
     }
+
+    /// <summary>Files of distilled segments that were found damaged on opening. They are erased: none of their key was used again.</summary>
+    public IReadOnlyList<string> DamagedSegments => _damaged;
 
     /// <summary>Segments whose holding by the peer is not known yet: ids of their blocks.</summary>
     public IReadOnlyList<long> PendingSegments
@@ -218,8 +222,11 @@ public sealed class AuthenticationPool : IDisposable
         }
     }
 
-    /// <summary>Takes the bytes with which the peer says he tagged a message. What lies before them cannot be taken any more.</summary>
-    /// <exception cref="AuthenticationKeyException">Unknown segment, outside of it, or a position before one already taken.</exception>
+    /// <summary>
+    /// Copies the bytes with which the peer is said to have tagged a message. Anyone may have sent it, so nothing is used up yet: a forged
+    /// place must not cost the key before it. If the tag fits, <see cref="UseUp"/> follows before the message is acted upon.
+    /// </summary>
+    /// <exception cref="AuthenticationKeyException">Unknown segment, outside of it, or a position before one already used up.</exception>
     public Pad Take(long segment, long offset, int bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
@@ -241,9 +248,26 @@ public sealed class AuthenticationPool : IDisposable
                 throw new AuthenticationKeyException($"The peer used position {offset} of segment {segment} of the authentication key, which ends at {held.Length}.");
             }
 
-            var pad = new Pad(segment, offset, held.Use(PeerEnd, offset, bytes));
-            DropIfUsedUp(held);
-            return pad;
+            return new Pad(segment, offset, held.Copy(PeerEnd, offset, bytes));
+        }
+    }
+
+    /// <summary>
+    /// The tag that was checked with bytes from <see cref="Take"/> fits: they and all before them are used up, durably, and no message can be
+    /// checked with them again. That the peer used the segment proves that he holds it.
+    /// </summary>
+    /// <param name="pad">What <see cref="Take"/> gave; only its place counts, so it may have been erased.</param>
+    public void UseUp(Pad pad)
+    {
+        ArgumentNullException.ThrowIfNull(pad);
+        lock (_gate)
+        {
+            if (_segments.TryGetValue(pad.Segment, out var held))
+            {
+                held.Confirm();
+                held.Advance(PeerEnd, pad.Offset + pad.Bytes.Length);
+                DropIfUsedUp(held);
+            }
         }
     }
 
@@ -407,9 +431,27 @@ public sealed class AuthenticationPool : IDisposable
 
         var folder = Path.Combine(_folder, SegmentsName);
         OwnerOnlyFile.EnsureFolder(folder);
+        foreach (var path in Directory.EnumerateFiles(folder, "*.key.new"))
+        {
+            // Cut off while it was made: its block never got into the store.
+            SegmentFile.Erase(path);
+        }
+
         foreach (var path in Directory.EnumerateFiles(folder, "*.key"))
         {
-            var segment = SegmentFile.Open(path);
+            SegmentFile segment;
+            try
+            {
+                segment = SegmentFile.Open(path);
+            }
+            catch (SegmentDamagedException)
+            {
+                // Not worth the link: the peer finds the segment missing at the next handshake and drops his.
+                SegmentFile.Erase(path);
+                _damaged.Add(path);
+                continue;
+            }
+
             if (!_segments.TryAdd(segment.Id, segment))
             {
                 segment.Dispose();

@@ -5,6 +5,9 @@ using Qkd.Distillation;
 
 namespace Qkd.Keys.Authentication;
 
+/// <summary>A segment that does not read back as it was written.</summary>
+internal sealed class SegmentDamagedException(string message) : AuthenticationKeyException(message);
+
 /// <summary>
 /// One piece of authentication key in a file: two independent strings of key, one for each direction of messages, each with a position before
 /// which everything is used. A position is durable before a byte in front of it is handed out, and what is used is overwritten.
@@ -80,7 +83,8 @@ internal sealed class SegmentFile : IDisposable
     }
 
     /// <summary>Opens a segment and checks it.</summary>
-    /// <exception cref="AuthenticationKeyException">Open to others, in use, cut off, or not what was written.</exception>
+    /// <exception cref="AuthenticationKeyException">Open to others or in use.</exception>
+    /// <exception cref="SegmentDamagedException">Cut off, or not what was written.</exception>
     public static SegmentFile Open(string path)
     {
         if (OwnerOnlyFile.IsOpenToOthers(path))
@@ -115,15 +119,30 @@ internal sealed class SegmentFile : IDisposable
         }
     }
 
+    /// <summary>Overwrites and deletes a file that is no segment, or no whole one.</summary>
+    public static void Erase(string path)
+    {
+        using (var file = File.OpenHandle(path, FileMode.Open, FileAccess.Write, FileShare.None))
+        {
+            RandomAccess.Write(file, new byte[RandomAccess.GetLength(file)], 0);
+            RandomAccess.FlushToDisk(file);
+        }
+
+        File.Delete(path);
+    }
+
     /// <summary>First unused byte of a direction, named by who sends.</summary>
     public long Position(LinkEnd sender) => _positions[(int)sender];
 
     public long Remaining(LinkEnd sender) => Length - _positions[(int)sender];
 
+    /// <summary>Copies bytes without using them up.</summary>
+    public byte[] Copy(LinkEnd sender, long offset, int bytes) => _keys[(int)sender].AsSpan((int)offset, bytes).ToArray();
+
     /// <summary>Uses up everything before <paramref name="offset"/> and the bytes from there on, which are returned. Durable before it returns.</summary>
     public byte[] Use(LinkEnd sender, long offset, int bytes)
     {
-        var copy = _keys[(int)sender].AsSpan((int)offset, bytes).ToArray();
+        var copy = Copy(sender, offset, bytes);
         try
         {
             Advance(sender, offset + bytes);
@@ -198,7 +217,7 @@ internal sealed class SegmentFile : IDisposable
         Span<byte> checksum = stackalloc byte[4];
         if (content.Length < HeaderLength || !content.AsSpan(0, 8).SequenceEqual(Magic))
         {
-            throw new AuthenticationKeyException($"{path} is not an authentication key.");
+            throw new SegmentDamagedException($"{path} is not an authentication key.");
         }
 
         Checksum(content.AsSpan(0, 36), checksum);
@@ -220,6 +239,13 @@ internal sealed class SegmentFile : IDisposable
         for (var direction = 0; direction < 2; direction++)
         {
             segment.ReadPosition(direction, content);
+
+            // A position is durable before what it uses up is overwritten: a crash between the two is made good here.
+            if (content.AsSpan(keyAt + (direction * length), (int)segment._positions[direction]).ContainsAnyExcept((byte)0))
+            {
+                segment.Erase(direction, 0, (int)segment._positions[direction]);
+            }
+
             for (var chunk = 0; chunk < chunks; chunk++)
             {
                 // A chunk that has been used in part cannot be checked any more.
@@ -235,7 +261,7 @@ internal sealed class SegmentFile : IDisposable
         return segment;
     }
 
-    private static AuthenticationKeyException Damaged(string path) =>
+    private static SegmentDamagedException Damaged(string path) =>
         new($"The authentication key {path} is damaged. Both ends need a new one: 'qkd init' makes it.");
 
     private static int Chunks(int length) => (length + ChunkLength - 1) / ChunkLength;

@@ -14,6 +14,9 @@ internal static class Wire
     public const int MaximumItems = 4096;
     public const int MaximumText = 1024;
 
+    /// <summary>Blocks are numbered from 1; a number near the end of its range would leave none for the next.</summary>
+    public const long MaximumBlockId = 1L << 62;
+
     public const byte Claims = 1;
     public const byte Assign = 2;
     public const byte Cancel = 3;
@@ -46,7 +49,7 @@ internal static class Wire
             var provenance = ProvenanceByte.Read(reader.Byte());
             var state = (BlockState)reader.Byte();
             var flags = reader.Byte();
-            if (bytes < 0 || !Enum.IsDefined(state) || flags > 3)
+            if (blockId is < 1 or > MaximumBlockId || bytes < 0 || !Enum.IsDefined(state) || flags > 3)
             {
                 throw new KeyPeerException($"The peer's key store made a claim on block {blockId} that is not one.");
             }
@@ -116,7 +119,7 @@ internal static class Wire
     public static List<Assignment> ReadAssignments(ref WireReader reader)
     {
         var assignments = new List<Assignment>();
-        for (var left = reader.Count(39); left > 0; left--)
+        for (var left = reader.Count(37); left > 0; left--)
         {
             var keyId = reader.Id();
             var blockId = reader.Int64();

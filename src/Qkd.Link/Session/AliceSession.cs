@@ -394,6 +394,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         {
             authenticated = BlockAuthentication.Verify(
                 channel.Transcript, LinkEnd.Bob, arrival.Pad!.Bytes, SessionCore.TagOf(arrival.Message).Span, _parts.Timeouts.ClockTolerance);
+            _parts.Key.UseUp(arrival.Pad);
         }
 
         // Durable here before Bob may believe in it: a crash in between leaves a block that only Alice has, which the stores then void.

@@ -453,6 +453,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         {
             authenticated = BlockAuthentication.Verify(
                 channel.Transcript, LinkEnd.Alice, arrival.Pad!.Bytes, SessionCore.TagOf(arrival.Message).Span, _parts.Timeouts.ClockTolerance);
+            _parts.Key.UseUp(arrival.Pad);
         }
 
         using var key = amplified.Release(authenticated);

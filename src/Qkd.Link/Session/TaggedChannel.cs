@@ -82,6 +82,7 @@ internal sealed class TaggedChannel(LinkConnection connection, IAuthenticationKe
             throw new LinkAuthenticationException($"The tag of a {message.Type} message does not fit: another pre-shared key, or an attack.");
         }
 
+        key.UseUp(pad);
         _received = message.Sequence;
         return message.Payload[..^TrailerLength];
     }

@@ -28,7 +28,7 @@ public static class BenchOptionsValidator
         {
             Node("Bench:Bob", bob, problems);
             Receiver(bob.Receiver, problems);
-            Check(bob.Polarization.RealignAbove is > 0 and < 0.25, "Bench:Bob:Polarization:RealignAbove", bob.Polarization.RealignAbove, "0 to 0.25", problems);
+            Check(bob.Polarization.RealignAbove is > 0 and <= 0.5, "Bench:Bob:Polarization:RealignAbove", bob.Polarization.RealignAbove, "0 to 0.5", problems);
             Check(bob.Polarization.MaximumMeasurements is >= 6 and <= 1000, "Bench:Bob:Polarization:MaximumMeasurements", bob.Polarization.MaximumMeasurements, "6 to 1000", problems);
         }
 
@@ -74,7 +74,7 @@ public static class BenchOptionsValidator
         Check(protocol.KeyBasisProbability is > 0 and < 1, $"{section}:KeyBasisProbability", protocol.KeyBasisProbability, "between 0 and 1", problems);
         Check(protocol.BlockKeyBits is >= 1000 and <= 100_000_000, $"{section}:BlockKeyBits", protocol.BlockKeyBits, "1000 to 100000000", problems);
         Check(protocol.InitialBlockFrames is >= 1 and <= 60_000, $"{section}:InitialBlockFrames", protocol.InitialBlockFrames, "1 to 60000", problems);
-        Check(protocol.QberLimit is > 0 and <= 0.11, $"{section}:QberLimit", protocol.QberLimit, "0 to 0.11", problems);
+        Check(protocol.QberLimit is > 0 and <= 0.5, $"{section}:QberLimit", protocol.QberLimit, "0 to 0.5", problems);
         Check(protocol.Epsilon is > 0 and <= 1e-3, $"{section}:Epsilon", protocol.Epsilon, "0 to 0.001", problems);
         try
         {

@@ -32,17 +32,7 @@ public static class BenchKeys
     {
         ArgumentNullException.ThrowIfNull(tell);
         var layout = Layout(options);
-        Directory.CreateDirectory(layout.Folder);
-
-        // Several processes of one emulated bench may start at once: the first makes, the others find.
-        using var gate = Lock(Path.Combine(layout.Folder, LockFile));
-        var result = BenchAuthority.Initialise(layout, null);
-        if (result.Created.Count > 0)
-        {
-            tell($"Pre-shared key, master keys and certificates were made in {layout.Folder}");
-            tell($"Certificates for applications (curl --cert, --key): {layout.ClientFolder}");
-        }
-        else
+        if (!Initialise(layout, tell))
         {
             tell($"Everything is there already in {layout.Folder}");
         }
@@ -58,21 +48,37 @@ public static class BenchKeys
         ArgumentNullException.ThrowIfNull(tell);
         var layout = Layout(options);
         var nodes = new (NodeOptions? Node, LinkEnd End)[] { (options.Alice, LinkEnd.Alice), (options.Bob, LinkEnd.Bob) };
-        var missing = nodes.Where(n => n.Node is not null && !File.Exists(Path.Combine(layout.Node(n.End).AuthenticationFolder, AuthenticationPool.PreSharedName))).ToList();
-        if (missing.Count == 0)
-        {
-            return;
-        }
-
         if (nodes.All(n => n.Node is null || IsEmulated(n.Node)))
         {
-            Create(options, tell);
+            Initialise(layout, tell);
             return;
         }
 
-        throw new ConfigurationException(
-            $"Bench:{missing[0].End}:Keys:Folder",
-            $"there is no pre-shared key {Path.Combine(layout.Node(missing[0].End).AuthenticationFolder, AuthenticationPool.PreSharedName)}; 'qkd init' makes one for both sides");
+        foreach (var (node, end) in nodes)
+        {
+            var file = Path.Combine(layout.Node(end).AuthenticationFolder, AuthenticationPool.PreSharedName);
+            if (node is not null && !File.Exists(file))
+            {
+                throw new ConfigurationException($"Bench:{end}:Keys:Folder", $"there is no pre-shared key {file}; 'qkd init' makes one for both sides");
+            }
+        }
+    }
+
+    /// <summary>Whether anything had to be made.</summary>
+    private static bool Initialise(BenchLayout layout, Action<string> tell)
+    {
+        Directory.CreateDirectory(layout.Folder);
+
+        // Several processes of one emulated bench may start at once: the first makes, the others wait for it and find.
+        using var gate = Lock(Path.Combine(layout.Folder, LockFile));
+        if (BenchAuthority.Initialise(layout, null).Created.Count == 0)
+        {
+            return false;
+        }
+
+        tell($"Pre-shared key, master keys and certificates were made in {layout.Folder}");
+        tell($"Certificates for applications (curl --cert, --key): {layout.ClientFolder}");
+        return true;
     }
 
     private static string Folder(BenchOptions options, NodeOptions node, LinkEnd end) =>

@@ -133,17 +133,21 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     }
 
     /// <summary>
-    /// Whether the confirmed keys that both stores actually hold are the same, bit by bit: digests under a fresh key are compared. False if
-    /// there is no such key, or if one store has confirmed a block that the other does not hold.
+    /// Whether the confirmed keys that both stores actually hold are the same, bit by bit: digests under a fresh key are compared. Null if
+    /// neither holds any; false if one store has confirmed a block that the other does not hold.
     /// </summary>
-    public static bool HoldSameKeys(NodeKeys a, NodeKeys b)
+    public static bool? HoldSameKeys(NodeKeys a, NodeKeys b)
     {
         ArgumentNullException.ThrowIfNull(a);
         ArgumentNullException.ThrowIfNull(b);
         var fresh = RandomNumberGenerator.GetBytes(32);
         var (left, right) = (a._store.Digests(fresh), b._store.Digests(fresh));
-        return left.Keys.Any(right.ContainsKey)
-            && left.Keys.Intersect(right.Keys).All(block => left[block] == right[block])
+        if (left.Count + right.Count == 0)
+        {
+            return null;
+        }
+
+        return left.Keys.Intersect(right.Keys).All(block => left[block] == right[block])
             && left.Keys.Except(right.Keys).All(block => b._store.StateOf(block) == BlockState.Reserved)
             && right.Keys.Except(left.Keys).All(block => a._store.StateOf(block) == BlockState.Reserved);
     }
@@ -246,6 +250,18 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
             catch (AuthenticationKeyException e)
             {
                 throw new LinkAuthenticationException(e.Message, e);
+            }
+        }
+
+        public void UseUp(AuthenticationPad pad)
+        {
+            try
+            {
+                pool.UseUp(new Pad(pad.Segment, pad.Offset, pad.Bytes));
+            }
+            catch (AuthenticationKeyException e)
+            {
+                throw new LinkException(e.Message, e);
             }
         }
 

@@ -146,9 +146,35 @@ internal sealed class ModelFit
         return (Math.Max(variance[0], variance[1]) + variance[2]) / 4;
     }
 
+    /// <summary>Covariance of the parameters, in their units; zero where the measurements say nothing of them.</summary>
+    public double[,] Covariance()
+    {
+        const int n = PaddleModel.ParameterCount;
+        var covariance = new double[n, n];
+        Span<double> unit = stackalloc double[n];
+        Span<double> column = stackalloc double[n];
+        for (var j = 0; j < n; j++)
+        {
+            unit.Clear();
+            unit[j] = 1;
+            if (LeastSquares.Solve(_information, unit, column))
+            {
+                for (var i = 0; i < n; i++)
+                {
+                    covariance[i, j] = column[i];
+                }
+            }
+        }
+
+        return covariance;
+    }
+
     /// <summary>
-    /// A contrast near ±1 is known better than one near 0: of n clicks its variance is (1 − c²)/n, with a floor because c is itself only measured.
+    /// Variance of a contrast: near ±1 it is known better than near 0, of n clicks (1 − c²)/n, with a floor because c is itself only measured,
+    /// and with what the model leaves out.
     /// </summary>
-    private static double Weight(double contrast, double sigma) =>
-        1 / Math.Sqrt((sigma * sigma * Math.Max(1 - (contrast * contrast), 0.05)) + (ModelSigma * ModelSigma));
+    public static double Variance(double contrast, double sigma) =>
+        (sigma * sigma * Math.Max(1 - (contrast * contrast), 0.05)) + (ModelSigma * ModelSigma);
+
+    private static double Weight(double contrast, double sigma) => 1 / Math.Sqrt(Variance(contrast, sigma));
 }

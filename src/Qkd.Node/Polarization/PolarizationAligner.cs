@@ -30,16 +30,16 @@ public abstract record AlignmentStep
 /// </remarks>
 public sealed class PolarizationAligner
 {
-    /// <summary>
-    /// Error rate, of the worse basis, by which an alignment may miss the best setting that the paddles have: the model's expectation and
-    /// twice the standard deviation of the angles that it does not know better. A measurement at the setting itself confirms it.
-    /// </summary>
-    public const double Tolerance = 0.003;
+    /// <summary>Error rate, of the worse basis, by which an alignment may miss the best setting that the paddles have.</summary>
+    public const double Tolerance = 0.004;
+
+    /// <summary>What the model must promise: less than the tolerance, since a model fitted to few clicks thinks a little too well of itself.</summary>
+    private const double Goal = 0.002;
 
     private const double LeastVisibility = 0.88;
     private const double DarkSigma = 0.2;
     private const double DoubtFactor = 7;
-    private const double ConfirmationSigmas = 3;
+    private const double ConfirmationSigmas = 2;
     private const double ProbeDegrees = 14;
     private const double AtTargetDegrees = 0.15;
     private const int ExplorationSettings = 5;
@@ -73,6 +73,9 @@ public sealed class PolarizationAligner
 
     /// <summary>The model fitted last; null before.</summary>
     internal PaddleModel? Model => _fit?.Model;
+
+    /// <summary>The model fitted last and how well it is known; null before.</summary>
+    internal ModelFit? Fit => _fit;
 
     /// <summary>Forgets what was measured: the fibre has changed. The model stays as a starting point.</summary>
     public void Restart() => _measurements.Clear();
@@ -109,7 +112,7 @@ public sealed class PolarizationAligner
 
         var target = Target();
         var least = _fit.ExtraError(target);
-        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < 0.002 && Agrees(here, seen))
+        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < Goal && Agrees(here, seen))
         {
             return Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit ? new AlignmentStep.Aligned() : Failed();
         }
@@ -120,11 +123,11 @@ public sealed class PolarizationAligner
         }
 
         // Where the model is sure, to the target. Where it is not, beside it: there the contrasts show in first order what they hide at the target.
-        var sure = DoubtFactor * _fit.Doubt(target) < 0.002 && Distance(target, here) > AtTargetDegrees;
+        var sure = DoubtFactor * _fit.Doubt(target) < Goal && Distance(target, here) > AtTargetDegrees;
         return new AlignmentStep.Move(sure ? target : Beside(target));
     }
 
-    private static double Distance(ReadOnlySpan<double> a, IReadOnlyList<double> b)
+    private static double Distance(ReadOnlySpan<double> a, double[] b)
     {
         var largest = 0.0;
         for (var i = 0; i < a.Length; i++)

@@ -2,12 +2,14 @@ namespace Qkd.Node.Polarization;
 
 /// <summary>
 /// Follows the slow drift of the fibre while key is made: a Kalman filter over the small rotation by which the fibre has moved since the
-/// alignment, fed by the same contrasts, with small known movements of the paddles that make every component of it visible.
+/// alignment and over what the alignment left open, fed by the same contrasts, with small known movements of the paddles that make every
+/// component of the rotation visible.
 /// </summary>
 /// <remarks>
-/// State: the rotation vector d (radians) that the fibre has turned, a random walk. A measurement sees
-/// v · After(θ) · About(d) · Before. The paddles then go where the model with the estimated d is aligned, plus a dither of fixed size whose
-/// direction changes from step to step; its cost in error rate is stated by <see cref="DitherErrorRate"/>.
+/// State: the rotation vector d (radians) that the fibre has turned, a random walk, and the ten parameters of the <see cref="PaddleModel"/>,
+/// which stay but are known no better than the alignment's fit. A measurement sees v · After(θ) · About(d) · Before. The paddles then go where the
+/// model with the estimated d is aligned, plus a dither of fixed size whose direction changes from step to step; its cost in error rate is
+/// stated by <see cref="DitherErrorRate"/>.
 /// </remarks>
 public sealed class PolarizationTracker
 {
@@ -17,30 +19,41 @@ public sealed class PolarizationTracker
     /// <summary>Error rate that the dither adds at most: a paddle turns the sphere by up to four times its angle.</summary>
     public static double DitherErrorRate => Math.Pow(4 * DitherDegrees * Math.PI / 180 / 2, 2);
 
-    private const int States = 3;
-    private const double DriftRadiansPerRootSecond = 0.01;
+    private const int Turns = 3;
+    private const int States = Turns + PaddleModel.ParameterCount;
+    private const double DriftRadiansPerRootSecond = 0.015;
     private const double LargestStepDegrees = 3;
+    private const double SlopeStep = 1e-4;
 
     private static readonly double[][] DitherDirections =
         [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
 
-    private readonly PaddleModel _model;
     private readonly PaddleLimits _limits;
-    private readonly double[] _turned = new double[States];
+    private readonly double[] _state = new double[States];
     private readonly double[,] _covariance = new double[States, States];
     private double[] _centre;
     private int _step;
 
-    internal PolarizationTracker(PaddleModel model, PaddleLimits limits, IReadOnlyList<double> degrees)
+    internal PolarizationTracker(ModelFit fit, PaddleLimits limits, IReadOnlyList<double> degrees)
     {
-        _model = model;
         _limits = limits;
         _centre = [.. degrees];
-        for (var i = 0; i < States; i++)
+        fit.Model.CopyTo(_state.AsSpan(Turns));
+        var known = fit.Covariance();
+        for (var i = 0; i < PaddleModel.ParameterCount; i++)
         {
-            _covariance[i, i] = 0.05 * 0.05;
+            for (var j = 0; j < PaddleModel.ParameterCount; j++)
+            {
+                _covariance[Turns + i, Turns + j] = known[i, j];
+            }
         }
     }
+
+    /// <summary>
+    /// Error rate, of the worse basis, that remains at the best setting within reach. It grows when a paddle has come to the end of its range; then
+    /// only an alignment finds the setting elsewhere.
+    /// </summary>
+    public double RemainingError { get; private set; }
 
     /// <summary>Takes a measurement and returns where the paddles should stand for the next.</summary>
     /// <param name="degrees">Where they stood.</param>
@@ -51,40 +64,55 @@ public sealed class PolarizationTracker
         Predict(elapsed.TotalSeconds);
         Update([.. degrees], seen);
         _centre = Aligned();
+        var rotation = Seen(_centre, _state);
+        RemainingError = (1 - Math.Min(rotation.ZtoZ, rotation.XtoX)) / 2;
         var dither = DitherDirections[_step++ % DitherDirections.Length];
         return [.. _centre.Select((angle, i) => _limits.Clamp(angle + (DitherDegrees * dither[i])))];
     }
 
+    private static Rotation Seen(ReadOnlySpan<double> degrees, ReadOnlySpan<double> state)
+    {
+        var model = PaddleModel.From(state[Turns..]);
+        return model.After(degrees) * Rotation.About(state[0], state[1], state[2]) * model.Before;
+    }
+
+    private static double Expected(ReadOnlySpan<double> degrees, ReadOnlySpan<double> state, int which) =>
+        state[^1] * Contrast(Seen(degrees, state), which);
+
+    private static double Contrast(Rotation rotation, int which) => which switch
+    {
+        0 => rotation.ZtoZ,
+        1 => rotation.ZtoX,
+        2 => rotation.XtoZ,
+        _ => rotation.XtoX,
+    };
+
     private void Predict(double seconds)
     {
-        for (var i = 0; i < States; i++)
+        for (var i = 0; i < Turns; i++)
         {
             _covariance[i, i] += DriftRadiansPerRootSecond * DriftRadiansPerRootSecond * Math.Max(0, seconds);
         }
     }
 
-    private Rotation Seen(ReadOnlySpan<double> degrees, ReadOnlySpan<double> turned) =>
-        _model.After(degrees) * Rotation.About(turned[0], turned[1], turned[2]) * _model.Before;
-
     private void Update(double[] degrees, Contrasts seen)
     {
         // One contrast at a time: their noise is independent, and each update is a division instead of a matrix inverse.
         ReadOnlySpan<double> values = [seen.ZtoZ, seen.ZtoX, seen.XtoZ, seen.XtoX];
-        var variance = (seen.Sigma * seen.Sigma) + 1e-6;
         Span<double> slope = stackalloc double[States];
         Span<double> gain = stackalloc double[States];
-        Span<double> moved = stackalloc double[States];
-        for (var which = 0; which < 4; which++)
+        double[] moved = [.. _state];
+        for (var which = 0; which < values.Length; which++)
         {
-            var expected = _model.Visibility * Contrast(Seen(degrees, _turned), which);
+            var expected = Expected(degrees, _state, which);
             for (var i = 0; i < States; i++)
             {
-                _turned.CopyTo(moved);
-                moved[i] += 1e-4;
-                slope[i] = ((_model.Visibility * Contrast(Seen(degrees, moved), which)) - expected) / 1e-4;
+                _state.CopyTo(moved, 0);
+                moved[i] += SlopeStep;
+                slope[i] = (Expected(degrees, moved, which) - expected) / SlopeStep;
             }
 
-            var innovation = variance;
+            var innovation = ModelFit.Variance(values[which], seen.Sigma);
             for (var i = 0; i < States; i++)
             {
                 gain[i] = 0;
@@ -98,14 +126,15 @@ public sealed class PolarizationTracker
 
             for (var i = 0; i < States; i++)
             {
-                _turned[i] += gain[i] / innovation * (values[which] - expected);
+                _state[i] += gain[i] / innovation * (values[which] - expected);
             }
 
             for (var i = 0; i < States; i++)
             {
-                for (var j = 0; j < States; j++)
+                for (var j = 0; j <= i; j++)
                 {
                     _covariance[i, j] -= gain[i] * gain[j] / innovation;
+                    _covariance[j, i] = _covariance[i, j];
                 }
             }
         }
@@ -117,7 +146,7 @@ public sealed class PolarizationTracker
         double[] from = [.. _centre];
         void Residuals(ReadOnlySpan<double> degrees, Span<double> r)
         {
-            var rotation = Seen(degrees, _turned);
+            var rotation = Seen(degrees, _state);
             r[0] = rotation.ZtoZ - 1;
             r[1] = rotation.ZtoX;
             r[2] = rotation.XtoZ;
@@ -137,12 +166,4 @@ public sealed class PolarizationTracker
 
         return target;
     }
-
-    private static double Contrast(Rotation rotation, int which) => which switch
-    {
-        0 => rotation.ZtoZ,
-        1 => rotation.ZtoX,
-        2 => rotation.XtoZ,
-        _ => rotation.XtoX,
-    };
 }

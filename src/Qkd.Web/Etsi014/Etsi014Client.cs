@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Qkd.Keys;
@@ -10,6 +11,7 @@ namespace Qkd.Web.Etsi014;
 /// <summary>A client of ETSI GS QKD 014 V1.1.1: what an application (SAE) needs to fetch key. Thread-safe.</summary>
 public sealed class Etsi014Client : IDisposable
 {
+    private const long LargestAnswer = 16 * 1024 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly HttpClient _http;
@@ -23,7 +25,7 @@ public sealed class Etsi014Client : IDisposable
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false };
         handler.SslOptions.ClientCertificates = [certificate];
         handler.SslOptions.CertificateChainPolicy = TrustPolicy.For(authority, TrustPolicy.ServerAuthentication);
-        _http = new HttpClient(handler) { BaseAddress = address, Timeout = Patience };
+        _http = new HttpClient(handler) { BaseAddress = address, Timeout = Patience, MaxResponseContentBufferSize = LargestAnswer };
     }
 
     /// <summary>Creates a client. Nothing is sent yet.</summary>
@@ -126,6 +128,10 @@ public sealed class Etsi014Client : IDisposable
             catch (JsonException e)
             {
                 throw new Etsi014Exception(response.StatusCode, $"{request.RequestUri} gave an answer that is not as it must be: {e.Message}", e);
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(content);
             }
         }
     }

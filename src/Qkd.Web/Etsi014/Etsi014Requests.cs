@@ -13,12 +13,22 @@ internal static class Etsi014Requests
 {
     private const int MostIds = 1024;
 
+    // A member that is given twice has no one meaning.
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
+    private static readonly string[] BodyOnly = ["additional_slave_SAE_IDs", "extension_mandatory", "extension_optional"];
+
     /// <summary>"Get key" from the query or the body.</summary>
     /// <exception cref="KeyRequestException">Not as the standard has it.</exception>
     public static async Task<KeyRequest> KeyRequestAsync(HttpRequest http, string master, string slave, CancellationToken cancellationToken)
     {
         if (HttpMethods.IsGet(http.Method))
         {
+            if (BodyOnly.FirstOrDefault(http.Query.ContainsKey) is { } bodyOnly)
+            {
+                throw new KeyRequestException($"{bodyOnly} needs POST");
+            }
+
             return new KeyRequest
             {
                 MasterSaeId = master,
@@ -82,7 +92,7 @@ internal static class Etsi014Requests
         try
         {
             content.Position = 0;
-            var document = await JsonDocument.ParseAsync(content, cancellationToken: cancellationToken);
+            var document = await JsonDocument.ParseAsync(content, Strict, cancellationToken);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
             {
                 return document;

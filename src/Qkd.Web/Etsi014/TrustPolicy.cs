@@ -26,10 +26,12 @@ internal static class TrustPolicy
         return policy;
     }
 
-    /// <summary>Whether a certificate satisfies the policy now.</summary>
-    public static bool Accepts(X509Certificate2 authority, string purpose, X509Certificate2 certificate)
-    {
-        using var chain = new X509Chain { ChainPolicy = For(authority, purpose) };
-        return chain.Build(certificate);
-    }
+    /// <summary>
+    /// Whether a certificate states the purpose itself and is no authority's. A chain alone does not tell: a certificate without any purpose, such
+    /// as the authority's own, passes for every purpose.
+    /// </summary>
+    public static bool IsEndEntity(X509Certificate2 certificate, string purpose) =>
+        !certificate.Extensions.OfType<X509BasicConstraintsExtension>().Any(constraints => constraints.CertificateAuthority)
+        && certificate.Extensions.OfType<X509EnhancedKeyUsageExtension>()
+            .Any(usage => usage.EnhancedKeyUsages.Cast<Oid>().Any(oid => oid.Value == purpose));
 }

@@ -2,10 +2,11 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.FileProviders;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using MudBlazor.Services;
 using Qkd.Distillation;
@@ -20,7 +21,7 @@ namespace Qkd.Web.Hosting;
 
 /// <summary>
 /// The host that both front doors run: the nodes, the status page, and one ETSI GS QKD 014 server for each node. What is served is told by
-/// the port that a connection came in at, never by anything the caller says.
+/// the listener that a connection came in at, never by anything the caller says.
 /// </summary>
 public static class BenchHost
 {
@@ -34,8 +35,7 @@ public static class BenchHost
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(configure);
-        var page = StatusPage(options);
-        var listeners = Listeners(options);
+        var (page, listeners) = Endpoints(options);
 
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions
         {
@@ -55,7 +55,7 @@ public static class BenchHost
                 kestrel.Listen(page);
             }
 
-            foreach (var listener in listeners.Values)
+            foreach (var listener in listeners)
             {
                 listener.Listen(kestrel);
             }
@@ -65,7 +65,15 @@ public static class BenchHost
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddRazorComponents().AddInteractiveServerComponents();
         builder.Services.AddMudServices();
+        builder.Services.AddSingleton<CallerLimits>();
+        builder.Services.AddSingleton<Etsi014Server>();
         configure(builder);
+        builder.Services.TryAddSingleton<IKeyDeliveries, NodeDeliveries>();
+        if (page is null && listeners.Count == 0)
+        {
+            // Kestrel would listen at a port of its own choice.
+            builder.Services.AddSingleton<IServer, NoServer>();
+        }
 
         // After the emulated bench, which the nodes' instruments belong to.
         builder.Services.AddSingleton<NodesService>();
@@ -77,22 +85,21 @@ public static class BenchHost
         var app = builder.Build();
         app.Lifetime.ApplicationStopped.Register(() =>
         {
-            foreach (var listener in listeners.Values)
+            foreach (var listener in listeners)
             {
                 listener.Dispose();
             }
         });
-        Map(app, page, listeners);
+        Map(app, page is not null);
         return app;
     }
 
-    private static void Map(WebApplication app, IPEndPoint? page, IReadOnlyDictionary<LinkEnd, KeyListener> listeners)
+    private static void Map(WebApplication app, bool page)
     {
-        var nodes = app.Services.GetRequiredService<NodesService>();
         app.Use((http, next) =>
         {
-            var forKeys = http.Request.Path.StartsWithSegments("/api/v1/keys", StringComparison.Ordinal);
-            if (forKeys == (EndOf(http, listeners) is not null))
+            var forKeys = http.Request.Path.StartsWithSegments(Etsi014Server.Root, StringComparison.OrdinalIgnoreCase);
+            if (forKeys == (KeyListener.Of(http) is not null))
             {
                 return next();
             }
@@ -100,9 +107,10 @@ public static class BenchHost
             http.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         });
-        Etsi014Server.Map(app, http => EndOf(http, listeners) is { } end ? DeliveryOf(nodes, end) : null);
-        if (page is not null)
+        app.Services.GetRequiredService<Etsi014Server>().Map(app);
+        if (page)
         {
+            var nodes = app.Services.GetRequiredService<NodesService>();
             app.UseAntiforgery();
             app.MapStaticAssets();
             app.MapGet("/api/status", () => StatusJson.From(nodes));
@@ -110,23 +118,58 @@ public static class BenchHost
         }
     }
 
-    private static LinkEnd? EndOf(HttpContext http, IReadOnlyDictionary<LinkEnd, KeyListener> listeners)
+    /// <summary>
+    /// Where to listen. Every port is tried before anything is started, so that a port in use is told with its setting and no light was ever on;
+    /// each stays taken until all have been tried, so that the same port in two settings is found too.
+    /// </summary>
+    private static (IPEndPoint? Page, IReadOnlyList<KeyListener> Listeners) Endpoints(BenchOptions options)
     {
-        foreach (var (end, listener) in listeners)
+        var probes = new List<TcpListener>();
+        var listeners = new List<KeyListener>();
+        try
         {
-            if (listener.Endpoint.Port == http.Connection.LocalPort)
+            var page = StatusPage(options, probes);
+            var layout = BenchKeys.Layout(options);
+            foreach (var (end, node) in new (LinkEnd, NodeOptions?)[] { (LinkEnd.Alice, options.Alice), (LinkEnd.Bob, options.Bob) })
             {
-                return end;
+                if (node is not { Keys.Endpoint.Length: > 0 })
+                {
+                    continue;
+                }
+
+                var path = $"Bench:{end}:Keys:Endpoint";
+                var endpoint = Free(path, HostAndPort.Parse(node.Keys.Endpoint), probes);
+                try
+                {
+                    listeners.Add(new KeyListener(end, endpoint, layout.Node(end)));
+                }
+                catch (KeyStoreException e)
+                {
+                    throw new ConfigurationException(path, e.Message, e);
+                }
+            }
+
+            return (page, listeners);
+        }
+        catch
+        {
+            foreach (var listener in listeners)
+            {
+                listener.Dispose();
+            }
+
+            throw;
+        }
+        finally
+        {
+            foreach (var probe in probes)
+            {
+                probe.Dispose();
             }
         }
-
-        return null;
     }
 
-    private static IKeyDelivery? DeliveryOf(NodesService nodes, LinkEnd end) =>
-        nodes.Nodes.FirstOrDefault(node => (node is AliceNode) == (end == LinkEnd.Alice))?.Keys.Delivery;
-
-    private static IPEndPoint? StatusPage(BenchOptions options)
+    private static IPEndPoint? StatusPage(BenchOptions options, List<TcpListener> probes)
     {
         const string path = "Bench:Web:StatusPage";
         if (options.Web.StatusPage.Length == 0)
@@ -134,49 +177,39 @@ public static class BenchHost
             return null;
         }
 
-        var url = new Uri(options.Web.StatusPage);
-        var address = url.IsLoopback ? IPAddress.Loopback : IPAddress.TryParse(url.Host, out var given) ? given : IPAddress.Any;
-        return Free(path, new IPEndPoint(address, url.Port));
+        return Uri.TryCreate(options.Web.StatusPage, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttp && url.PathAndQuery == "/"
+            ? Free(path, new HostAndPort(url.DnsSafeHost, url.Port), probes)
+            : throw new ConfigurationException(path, $"'{options.Web.StatusPage}' is not http://host:port");
     }
 
-    private static Dictionary<LinkEnd, KeyListener> Listeners(BenchOptions options)
-    {
-        var layout = BenchKeys.Layout(options);
-        var listeners = new Dictionary<LinkEnd, KeyListener>();
-        foreach (var (end, node) in new (LinkEnd, NodeOptions?)[] { (LinkEnd.Alice, options.Alice), (LinkEnd.Bob, options.Bob) })
-        {
-            if (node is not { Keys.Endpoint.Length: > 0 })
-            {
-                continue;
-            }
-
-            var path = $"Bench:{end}:Keys:Endpoint";
-            try
-            {
-                var endpoint = HostAndPort.Parse(node.Keys.Endpoint).ResolveAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
-                listeners.Add(end, new KeyListener(Free(path, endpoint), layout.Node(end)));
-            }
-            catch (Exception e) when (e is KeyStoreException or SocketException)
-            {
-                throw new ConfigurationException(path, e.Message, e);
-            }
-        }
-
-        return listeners;
-    }
-
-    /// <summary>Tries to listen before anything else is started, so that a port in use is told with its setting and no light was ever on.</summary>
-    private static IPEndPoint Free(string path, IPEndPoint endpoint)
+    private static IPEndPoint Free(string path, HostAndPort endpoint, List<TcpListener> probes)
     {
         try
         {
-            using var probe = new TcpListener(endpoint);
+            var address = endpoint.ResolveAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            var probe = new TcpListener(address);
+            probes.Add(probe);
             probe.Start();
-            return endpoint;
+            return address;
         }
         catch (SocketException e)
         {
             throw new ConfigurationException(path, $"cannot listen at {endpoint}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>For a configuration that serves nothing.</summary>
+    private sealed class NoServer : IServer
+    {
+        public IFeatureCollection Features { get; } = new FeatureCollection();
+
+        public Task StartAsync<TContext>(IHttpApplication<TContext> application, CancellationToken cancellationToken)
+            where TContext : notnull => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public void Dispose()
+        {
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics.X86;
+using CsCheck;
 using Shouldly;
 
 namespace Qkd.Distillation.Tests.Amplification;
@@ -35,6 +36,63 @@ public sealed class ModifiedToeplitzTests
             }
         }
     }
+
+    [Fact]
+    public void Equals_the_matrix_product_at_any_size() => Gen.Select(Gen.Int[1, 900], Gen.Double[0, 1], Gen.Int).Sample(
+        (n, share, seed) =>
+        {
+            var random = new Random(seed);
+            var length = (int)Math.Round(n * share);
+            using var bits = RandomBits(random, n);
+            var seedBits = RandomBits(random, n - 1).Words.ToArray();
+            using var plain = ModifiedToeplitz.Hash(bits, seedBits, length, wide: false);
+            Text(plain).ShouldBe(Plain(bits, seedBits, length));
+            using var usual = ModifiedToeplitz.Hash(bits, seedBits, length);
+            Text(usual).ShouldBe(Text(plain));
+        },
+        iter: 400);
+
+    [Theory]
+    [InlineData(100_003, 33_336)]
+    [InlineData(65_536, 65_528)]
+    [InlineData(80_000, 8)]
+    public void Both_paths_agree_at_the_size_of_a_block(int n, int length)
+    {
+        var random = new Random(n);
+        using var bits = RandomBits(random, n);
+        var seed = RandomBits(random, n - 1).Words.ToArray();
+        using var plain = ModifiedToeplitz.Hash(bits, seed, length, wide: false);
+        using var usual = ModifiedToeplitz.Hash(bits, seed, length);
+        usual.Words.SequenceEqual(plain.Words).ShouldBeTrue();
+        plain.CountOnes().ShouldBeGreaterThan(0);
+    }
+
+    /// <summary>Linear in the bits: the hash of a sum is the sum of the hashes.</summary>
+    [Fact]
+    public void Sums_of_bits_give_sums_of_hashes()
+    {
+        var random = new Random(6);
+        using var a = RandomBits(random, 3_001);
+        using var b = RandomBits(random, 3_001);
+        using var sum = new BitString(3_001);
+        var seed = RandomBits(random, 3_000).Words.ToArray();
+        for (var i = 0; i < sum.Words.Length; i++)
+        {
+            sum.Words[i] = a.Words[i] ^ b.Words[i];
+        }
+
+        using var hashA = ModifiedToeplitz.Hash(a, seed, 1_000);
+        using var hashB = ModifiedToeplitz.Hash(b, seed, 1_000);
+        using var hashOfSum = ModifiedToeplitz.Hash(sum, seed, 1_000);
+        for (var i = 0; i < hashOfSum.Words.Length; i++)
+        {
+            hashOfSum.Words[i].ShouldBe(hashA.Words[i] ^ hashB.Words[i]);
+        }
+    }
+
+    [Fact]
+    public void More_bits_than_there_are_is_refused() =>
+        Should.Throw<ArgumentOutOfRangeException>(() => ModifiedToeplitz.Hash(new BitString(64), new ulong[1], 65));
 
     [Fact]
     public void Every_input_bit_counts()

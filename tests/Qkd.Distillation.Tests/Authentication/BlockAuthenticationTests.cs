@@ -81,6 +81,15 @@ public sealed class BlockAuthenticationTests
     }
 
     [Fact]
+    public void Zeros_at_the_end_of_a_message_are_seen()
+    {
+        var logs = new TwoLogs();
+        var message = logs.Send(LinkEnd.Alice, [1, 2, 3], 0);
+        logs.Deliver(message with { Bytes = [1, 2, 3, 0] }, 10);
+        Should.Throw<TranscriptRejectedException>(() => logs.Close()).Message.ShouldContain("does not fit");
+    }
+
+    [Fact]
     public void A_message_that_never_arrived_is_seen()
     {
         var logs = TwoLogs.Usual();
@@ -104,7 +113,7 @@ public sealed class BlockAuthenticationTests
         {
             byte[] Spoil(byte[] tag)
             {
-                tag[bit / 8] ^= (byte)(1 << (bit % 8));
+                tag[bit / 8 % tag.Length] ^= (byte)(1 << (bit % 8));
                 return tag;
             }
 

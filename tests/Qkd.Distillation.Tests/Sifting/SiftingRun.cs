@@ -8,7 +8,13 @@ internal sealed class SiftingRun
 {
     private readonly Random _random;
 
-    public SiftingRun(int seed, BlockParameters parameters, double detectionRate, double errorRate = .05)
+    /// <summary>Every symbol and every detection equally likely.</summary>
+    public SiftingRun(int seed, BlockParameters parameters, double detectionRate)
+        : this(seed, parameters, random => new((Basis)random.Next(2), random.Next(2), random.Next(3)), _ => detectionRate, .05)
+    {
+    }
+
+    private SiftingRun(int seed, BlockParameters parameters, Func<Random, Symbol> draw, Func<Symbol, double> detectionRate, double errorRate)
     {
         _random = new(seed);
         Parameters = parameters;
@@ -19,9 +25,9 @@ internal sealed class SiftingRun
             var outcomes = new List<byte>();
             for (var slot = 0; slot < parameters.FrameSlots; slot++)
             {
-                var symbol = new Symbol((Basis)_random.Next(2), _random.Next(2), _random.Next(3));
+                var symbol = draw(_random);
                 PackedSymbols.Write(packed, slot, symbol);
-                if (_random.NextDouble() < detectionRate)
+                if (_random.NextDouble() < detectionRate(symbol))
                 {
                     slots.Add(slot);
                     outcomes.Add(Outcome(symbol, errorRate));
@@ -41,6 +47,22 @@ internal sealed class SiftingRun
     public List<int[]> Slots { get; } = [];
 
     public List<byte[]> Outcomes { get; } = [];
+
+    /// <summary>Pulses of the block's intensities, four in five in the key basis, over a line that loses one photon in ten.</summary>
+    public static SiftingRun OfLight(int seed, BlockParameters parameters, double errorRate)
+    {
+        var clicks = parameters.Intensities.Select(intensity => 1 - Math.Exp(-.9 * intensity.Mean) + 1e-4).ToArray();
+        return new(
+            seed,
+            parameters,
+            random =>
+            {
+                var u = random.NextDouble();
+                return new(random.Next(5) == 0 ? Basis.X : Basis.Z, random.Next(2), u < .5 ? 0 : u < .8 ? 1 : 2);
+            },
+            symbol => clicks[symbol.Intensity],
+            errorRate);
+    }
 
     /// <summary>Announces a frame, by its number from 0.</summary>
     public byte[] Announce(BobSifter bob, int frame) =>

@@ -283,7 +283,7 @@ public sealed class WebSqDetectorsTests
         await Should.ThrowAsync<ObjectDisposedException>(async () => await queued.WithinLimit());
         await peer.TellAsync("""{"label":"DetectorEnable","value":false}""" + End);
         await closing.WithinLimit();
-        await ((Task)stuck).WaitAsync(TestLimits.Longest, TestLimits.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Should.ThrowAsync<ObjectDisposedException>(async () => await stuck.WithinLimit());
 
         peer.Received.ShouldNotContain("""{"command":"DetectorEnable","value":true}""");
         peer.Received[^1].ShouldBe(Zero);

@@ -105,17 +105,12 @@ public sealed class ConcurrencyTests
                 {
                     try
                     {
-                        if (worker < 2)
-                        {
-                            await pair.Side(end).SettleAsync();
-                            continue;
-                        }
-
-                        if (worker == 2)
+                        if (worker == 0)
                         {
                             pair.Make(i + 1, bytes: 256);
                         }
 
+                        await pair.Side(end).SettleAsync();
                         foreach (var key in await pair.Side(end).DrawAsync())
                         {
                             drawn.TryAdd(key.Id, (end, Convert.ToHexString(key.Bytes))).ShouldBeTrue();

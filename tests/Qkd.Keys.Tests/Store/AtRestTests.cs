@@ -80,18 +80,43 @@ public sealed class AtRestTests
         pair.Alice.Restart();
     }
 
-    [Fact]
-    public async Task A_block_of_another_store_or_a_changed_one_is_not_opened()
+    /// <summary>Its data key, or the sealed bytes, or the file of data keys is not what was written.</summary>
+    [Theory]
+    [InlineData("data key")]
+    [InlineData("file")]
+    [InlineData("box")]
+    public async Task A_spoiled_block_is_noticed_and_does_not_keep_the_next_from_being_delivered(string spoiled)
     {
         using var pair = new Pair();
         await pair.MakeSettledAsync(2);
         pair.Alice.Dispose();
         var slots = Path.Combine(pair.Alice.StoreFolder, KeyStore.DataKeysName);
-        var bytes = File.ReadAllBytes(slots);
-        bytes[^1] ^= 1;
-        File.WriteAllBytes(slots, bytes);
+        switch (spoiled)
+        {
+            case "data key":
+                var bytes = File.ReadAllBytes(slots);
+                bytes[^1] ^= 1;
+                File.WriteAllBytes(slots, bytes);
+                break;
+            case "file":
+                File.Delete(slots);
+                break;
+            default:
+                using (var database = new Database(Path.Combine(pair.Alice.StoreFolder, KeyStore.DatabaseName), ""))
+                {
+                    database.Execute("UPDATE sealed SET box = zeroblob(length(box))");
+                }
+
+                break;
+        }
+
         pair.Alice.Restart();
+        await pair.MakeSettledAsync(3);
         await Should.ThrowAsync<KeyStoreDamagedException>(async () => await pair.Alice.DrawAsync());
+        var key = (await pair.Alice.DrawAsync()).Single();
+        (await pair.Bob.FetchAsync([key.Id])).Single().Bytes.ShouldBe(key.Bytes);
+        await pair.SettleAsync();
+        pair.StatesOf(2L).ShouldBe((BlockState.Voided, BlockState.Voided));
     }
 
     [Fact]

@@ -288,8 +288,15 @@ internal sealed class TestKey(byte[] secret, int sendingHalf) : IAuthenticationK
                 throw new LinkAuthenticationException($"position {offset} in segment {segment} is not to be used");
             }
 
-            _received = (int)offset + bytes;
             return new(0, offset, Bytes(1 - sendingHalf, (int)offset, bytes));
+        }
+    }
+
+    public void UseUp(AuthenticationPad pad)
+    {
+        lock (_gate)
+        {
+            _received = Math.Max(_received, (int)pad.Offset + pad.Bytes.Length);
         }
     }
 

@@ -1,0 +1,193 @@
+using Qkd.Distillation.Tests.Sifting;
+using Shouldly;
+
+namespace Qkd.Distillation.Tests.Stages;
+
+public sealed class WholeBlockTests
+{
+    /// <summary>Some 10^5 key-basis bits at 1 % errors; lenient failure probabilities, so that they give key.</summary>
+    private static readonly Lazy<SiftingRun> Light = new(() => SiftingRun.OfLight(
+        1, Blocks.Parameters(frames: 2, frameSlots: 1 << 19, pilotSlots: 4096, security: new(1e-4), grade: KeyGrade.Attested), .01));
+
+    [Fact]
+    public void Two_ends_get_the_same_key_of_the_stated_length()
+    {
+        var run = new BlockRun(Light.Value).Run();
+        run.Lost.ShouldBeNull();
+        run.BobKey.ShouldBe(run.AliceKey);
+        run.AliceKey!.Length.ShouldBe((int)(run.Verified!.Bound().StatedLength / 8));
+        run.AliceKey.Length.ShouldBeGreaterThan(1_000);
+        run.Epsilon.ShouldBe(new SecurityParameters(1e-4).Total() + Math.Pow(2, -94));
+        run.Verified.KeyErrorRate.ShouldBeInRange(.005, .02);
+
+        // Another seed, another key.
+        new BlockRun(Light.Value).Run().AliceKey!.SequenceEqual(run.AliceKey).ShouldBeFalse();
+    }
+
+    /// <summary>One bit of one message: of every kind of message and at every place in turn, and of a sample of the rest.</summary>
+    [Fact]
+    public void A_bit_turned_over_on_its_way_loses_the_block()
+    {
+        var kinds = new BlockRun(Light.Value).Run().Messages;
+        var random = new Random(2);
+        var first = kinds.Distinct().SelectMany(kind => new[] { kinds.IndexOf(kind), kinds.LastIndexOf(kind) });
+        foreach (var which in first.Concat(Enumerable.Range(0, 60).Select(_ => random.Next(kinds.Count))).ToArray())
+        {
+            var spoiled = false;
+            var run = new BlockRun(Light.Value)
+            {
+                OnTheWay = (number, _, message) =>
+                {
+                    if (number != which)
+                    {
+                        return message;
+                    }
+
+                    spoiled = true;
+                    if (message.Length == 0)
+                    {
+                        return [0];
+                    }
+
+                    message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
+                    return message;
+                },
+            }.Run();
+
+            // The number of messages varies a little from run to run with the order of Bob's questions; the last is Alice's tag.
+            spoiled.ShouldBeTrue();
+            Lost(run, $"message {which}, {kinds[which]}", aliceMayHaveKey: which == kinds.Count - 1);
+        }
+    }
+
+    [Theory]
+    [InlineData("announcement")]
+    [InlineData("matches")]
+    [InlineData("test bits")]
+    [InlineData("parities")]
+    [InlineData("questions")]
+    [InlineData("challenge")]
+    [InlineData("answer")]
+    [InlineData("length")]
+    [InlineData("seed")]
+    [InlineData("tag")]
+    public void A_message_replaced_by_an_earlier_one_loses_the_block(string kind)
+    {
+        var kinds = new BlockRun(Light.Value).Run().Messages;
+        var which = kinds.LastIndexOf(kind);
+        foreach (var distance in Enumerable.Range(1, Math.Min(3, which)))
+        {
+            var earlier = new List<byte[]>();
+            var changed = false;
+            var run = new BlockRun(Light.Value)
+            {
+                OnTheWay = (number, _, message) =>
+                {
+                    earlier.Add(message);
+                    if (number != which)
+                    {
+                        return message;
+                    }
+
+                    changed = !message.SequenceEqual(earlier[number - distance]);
+                    return [.. earlier[number - distance]];
+                },
+            }.Run();
+            changed.ShouldBeTrue();
+            Lost(run, $"{kind} replaced by the {distance}. before it", aliceMayHaveKey: which == kinds.Count - 1);
+        }
+    }
+
+    /// <summary>Bits that differ after error correction are found, whichever they are, and the block is lost at both ends.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(777)]
+    [InlineData(-1)]
+    public void A_bit_that_was_not_corrected_loses_the_block(int bit)
+    {
+        var run = new BlockRun(Light.Value) { Reconciler = new SpoilingReconciler(bit) }.Run();
+        Lost(run, $"bit {bit}", aliceMayHaveKey: false);
+        run.Lost!.Message.ShouldContain("verification");
+        run.Messages[^1].ShouldBe("answer");
+    }
+
+    [Fact]
+    public void A_forged_verdict_gives_nobody_key()
+    {
+        var run = new BlockRun(Light.Value)
+        {
+            Reconciler = new SpoilingReconciler(5),
+            OnTheWay = (_, from, message) =>
+            {
+                if (from == LinkEnd.Bob && message is [0, ..] && message.Length == 25)
+                {
+                    message[0] = 1;
+                }
+
+                return message;
+            },
+        }.Run();
+        Lost(run, "forged verdict", aliceMayHaveKey: false);
+    }
+
+    /// <summary>Alice states more than Bob's own bound allows: he refuses.</summary>
+    [Fact]
+    public void A_length_beyond_the_own_bound_is_refused()
+    {
+        var kinds = new BlockRun(Light.Value).Run().Messages;
+        var run = new BlockRun(Light.Value)
+        {
+            OnTheWay = (number, _, message) => number == kinds.IndexOf("length") ? BitConverter.GetBytes(BitConverter.ToInt64(message) + 24) : message,
+        }.Run();
+        Lost(run, "longer", aliceMayHaveKey: false);
+        run.Lost!.Message.ShouldContain("own bound");
+    }
+
+    [Fact]
+    public void Too_many_errors_give_no_key()
+    {
+        var light = SiftingRun.OfLight(2, Blocks.Parameters(frames: 1, frameSlots: 1 << 18, security: new(1e-4)), .12);
+        var run = new BlockRun(light).Run();
+        Lost(run, "errors", aliceMayHaveKey: false);
+        run.Lost!.Message.ShouldContain("gives no secret key");
+    }
+
+    private static void Lost(BlockRun run, string what, bool aliceMayHaveKey)
+    {
+        run.Lost.ShouldNotBeNull(what);
+        run.BobKey.ShouldBeNull(what);
+        (run.AliceKey is null || aliceMayHaveKey).ShouldBeTrue(what);
+    }
+
+    /// <summary>Cascade that leaves one bit wrong at Bob's end; -1 stands for the last.</summary>
+    private sealed class SpoilingReconciler(int bit) : IReconciler
+    {
+        public string Name => "spoiling";
+
+        public IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate)
+        {
+            var reconciliation = new CascadeReconciler().Begin(block, end, expectedErrorRate);
+            return end == LinkEnd.Alice ? reconciliation : new Spoiled(reconciliation, bit < 0 ? block.KeyBitCount - 1 : bit);
+        }
+
+        private sealed class Spoiled(IReconciliation inner, int bit) : IReconciliation
+        {
+            public bool StartsFirst => inner.StartsFirst;
+
+            public int Rounds => inner.Rounds;
+
+            public CorrectedBlock Result { get => field ??= Spoil(); private set; }
+
+            public bool Step(ReadOnlySpan<byte> received, System.Buffers.IBufferWriter<byte> toSend) => inner.Step(received, toSend);
+
+            public void Dispose() => inner.Dispose();
+
+            private CorrectedBlock Spoil()
+            {
+                var result = inner.Result;
+                result.PeekBits().Words[bit >> 6] ^= 1UL << bit;
+                return result;
+            }
+        }
+    }
+}
