@@ -173,7 +173,7 @@ internal sealed class LightPath
     {
         Line.AttenuatorDecibels = _instruments.Attenuator.AttenuationDecibels;
         _instruments.Paddles.ReadPaddleAngles(Line.PaddleAngles);
-        Line.DetectorsEnabled = _instruments.Detectors.Enabled;
+        Line.DetectorsEnabled = _instruments.Detectors.Detecting;
         Line.Eavesdropper = Eavesdropper;
     }
 

@@ -31,7 +31,11 @@ public sealed class DeviceProtocolException(string device, string address, strin
 
 /// <summary>The connection is broken; the device must be opened again.</summary>
 public sealed class DeviceDisconnectedException(string device, string address, string problem, Exception? inner = null)
-    : DeviceException(device, address, $"connection lost: {problem}", inner);
+    : DeviceException(device, address, $"connection lost: {problem}", inner)
+{
+    /// <summary>What happened to the connection, without device and address.</summary>
+    public string Problem { get; } = problem;
+}
 
 /// <summary>Another model or another serial number answered than the one that was asked for.</summary>
 public sealed class WrongDeviceException(string device, string address, string expected, string found)

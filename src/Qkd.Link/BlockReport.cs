@@ -48,6 +48,9 @@ public sealed record BlockReport
     /// <summary>Secret bits.</summary>
     public long SecretBits { get; init; }
 
+    /// <summary>Security parameter of the block's key, authentication included; 0 for a block that gave none. It adds up over blocks.</summary>
+    public double Epsilon { get; init; }
+
     /// <summary>The grade of the key.</summary>
     public string Grade { get; init; } = "";
 }

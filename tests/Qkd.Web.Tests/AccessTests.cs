@@ -88,12 +88,21 @@ public sealed class AccessTests : IAsyncLifetime
     [Theory]
     [InlineData("O=sae-alice")]
     [InlineData("CN=sae-alice, CN=sae-bob")]
-    [InlineData("CN=sae-alice + OU=lab")]
+    [InlineData("")]
     public async Task A_certificate_that_does_not_name_exactly_one_application_is_refused(string subject)
     {
         using var caller = new Caller(Certificates.Sign(_server.Layout, subject), _server.Layout.AuthorityCertificate);
         (await caller.GetAsync(_server.Alice, StatusOfBob)).ShouldBeError(401);
         _alice.ReceivedCalls().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_name_of_several_parts_at_once_names_nobody()
+    {
+        using var several = Certificates.Sign(_server.Layout, Certificates.NameOfParts(("2.5.4.3", "sae-alice"), ("2.5.4.11", "lab")));
+        using var one = Certificates.Sign(_server.Layout, Certificates.NameOfParts(("2.5.4.3", "sae-alice")));
+        SaeIdentity.Of(several, DateTimeOffset.UtcNow).ShouldBeNull();
+        SaeIdentity.Of(one, DateTimeOffset.UtcNow).ShouldBe("sae-alice");
     }
 
     [Fact]

@@ -50,6 +50,7 @@ public sealed class RequestTests : IAsyncLifetime
     [InlineData("{\"size\": -8.5}")]
     [InlineData("{\"additional_slave_SAE_IDs\": \"sae-carol\"}")]
     [InlineData("{\"additional_slave_SAE_IDs\": [1]}")]
+    [InlineData("{\"additional_slave_SAE_IDs\": [\"\\ud800\"]}")]
     [InlineData("{\"extension_optional\": {}}")]
     [InlineData("{\"extension_mandatory\": {}}")]
     public async Task A_malformed_request_for_keys_is_refused_and_nothing_is_taken_for_granted(string body)
@@ -61,7 +62,7 @@ public sealed class RequestTests : IAsyncLifetime
     [Fact]
     public async Task Bytes_that_are_no_utf8_are_refused()
     {
-        (await _alice.PostAsync(_server.Alice, Enc, [.. Encoding.ASCII.GetBytes("{\"number\": 1, \"a\": \""), 0xFF, 0xFE, (byte)'"', (byte)'}'])).ShouldBeError(400);
+        (await _alice.PostAsync(_server.Alice, Enc, [.. "{\"additional_slave_SAE_IDs\": [\""u8, 0xFF, 0xFE, .. "\"]}"u8])).ShouldBeError(400);
         (await _alice.PostAsync(_server.Alice, Enc, new byte[64])).ShouldBeError(400);
         (await _alice.PostAsync(_server.Alice, Enc, Encoding.Unicode.GetBytes("{}"))).ShouldBeError(400);
         _delivery.Asked.ShouldBeEmpty();

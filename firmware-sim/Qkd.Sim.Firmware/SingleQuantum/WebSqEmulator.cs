@@ -97,6 +97,20 @@ public sealed class WebSqEmulator : IEmulatedInstrument
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> Options { get; } = new Dictionary<string, string>();
 
+    /// <summary>
+    /// Whether the detectors see light: bias is on, and every detector has at least half of the current that the calibration would find.
+    /// </summary>
+    public bool Detecting
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _enabled && System.Array.TrueForAll(_bias, current => current >= _settings.DarkBiasMicroamperes / 2);
+            }
+        }
+    }
+
     /// <summary>Whether bias is on: without it nothing clicks.</summary>
     public bool Enabled
     {

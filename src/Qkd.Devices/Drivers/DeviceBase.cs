@@ -189,7 +189,7 @@ public abstract class DeviceBase : IDevice
         }
         catch (DeviceDisconnectedException lost)
         {
-            MarkBroken(lost.Message);
+            MarkBroken(lost.Problem);
             throw;
         }
     }

@@ -39,7 +39,7 @@ internal sealed class BlockTally(BlockParameters parameters)
         PhaseErrorRate = block.Bound.PhaseErrorRate,
     };
 
-    public void Accepted(SecretKey key) => Report = Report with { SecretBits = key.LengthBits, Grade = key.Grade.ToString() };
+    public void Accepted(SecretKey key) => Report = Report with { SecretBits = key.LengthBits, Epsilon = key.Epsilon, Grade = key.Grade.ToString() };
 
     /// <summary>Gives the block up if an error rate known so far is above the limit.</summary>
     /// <exception cref="QberExceededException">It is.</exception>

@@ -123,7 +123,7 @@ internal sealed class ModelFit
         for (var i = 0; i < n; i++)
         {
             moved[i] += step;
-            var (w1, w2, w3) = PaddleModel.From(moved).At(degrees).SmallTurnFrom(there);
+            var (w1, w2, w3) = PaddleModel.From(moved).At(degrees).TurnFrom(there);
             (slopes[0][i], slopes[1][i], slopes[2][i]) = (w1 / step, w2 / step, w3 / step);
             moved[i] = _parameters[i];
         }

@@ -31,7 +31,7 @@ public abstract record AlignmentStep
 public sealed class PolarizationAligner
 {
     /// <summary>Error rate, of the worse basis, by which an alignment may miss the best setting that the paddles have.</summary>
-    public const double Tolerance = 0.004;
+    public const double Tolerance = 0.003;
 
     /// <summary>What the model must promise: less than the tolerance, since a model fitted to few clicks thinks a little too well of itself.</summary>
     private const double Goal = 0.002;
@@ -42,6 +42,12 @@ public sealed class PolarizationAligner
     private const double ConfirmationSigmas = 2;
     private const double ProbeDegrees = 14;
     private const double AtTargetDegrees = 0.15;
+
+    // In squared radians of misalignment, four times an error rate: what is given up for short ways and for room to follow the fibre.
+    private const double CostOfTravel = 2e-4;
+    private const double CostAtEnd = 2e-3;
+    private const double RoomDegrees = 25;
+
     private const int ExplorationSettings = 5;
     private const int TargetStarts = 48;
 
@@ -170,21 +176,20 @@ public sealed class PolarizationAligner
         return [.. fraction.Select(f => _limits.Minimum + (((f + (0.08 * (_random.NextDouble() - 0.5))) * (_limits.Maximum - _limits.Minimum))))];
     }
 
-    /// <summary>The setting that the model likes best; of several equally good ones the one nearest to where the paddles are.</summary>
+    /// <summary>
+    /// The setting that the model likes best. Of several that are nearly as good, one that leaves the paddles room to follow the fibre, and that is
+    /// near to where they are.
+    /// </summary>
     private double[] Target()
     {
         var model = Model!;
         var (now, _) = _measurements[^1];
         void Residuals(ReadOnlySpan<double> degrees, Span<double> r)
         {
-            var rotation = model.At(degrees);
-            r[0] = rotation.ZtoZ - 1;
-            r[1] = rotation.ZtoX;
-            r[2] = rotation.XtoZ;
-            r[3] = rotation.XtoX - 1;
+            (r[0], r[1], r[2]) = model.At(degrees).TurnFrom(Rotation.Identity);
             for (var i = 0; i < 3; i++)
             {
-                r[4 + i] = 10 * (degrees[i] - _limits.Clamp(degrees[i]));
+                r[3 + i] = 10 * (degrees[i] - _limits.Clamp(degrees[i]));
             }
         }
 
@@ -198,9 +203,9 @@ public sealed class PolarizationAligner
                 trial[i] = start == 0 ? now[i] : _limits.Minimum + (_random.NextDouble() * (_limits.Maximum - _limits.Minimum));
             }
 
-            var error = LeastSquares.Minimise(Residuals, trial, 7, 60);
+            var error = LeastSquares.Minimise(Residuals, trial, 6, 60);
             var travel = Distance(trial, now) / (_limits.Maximum - _limits.Minimum);
-            var cost = error + (2e-4 * travel);
+            var cost = error + (CostOfTravel * travel) + trial.Sum(CostOfEdge);
             if (cost < least)
             {
                 least = cost;
@@ -209,6 +214,12 @@ public sealed class PolarizationAligner
         }
 
         return best!;
+    }
+
+    private double CostOfEdge(double degrees)
+    {
+        var room = Math.Min(degrees - _limits.Minimum, _limits.Maximum - degrees);
+        return CostAtEnd * Math.Clamp(1 - (room / RoomDegrees), 0, 1);
     }
 }
 

@@ -23,6 +23,7 @@ public sealed class PolarizationTracker
     private const int States = Turns + PaddleModel.ParameterCount;
     private const double DriftRadiansPerRootSecond = 0.015;
     private const double LargestStepDegrees = 3;
+    private const double DampingPerDegree = 0.035;
     private const double SlopeStep = 1e-4;
 
     private static readonly double[][] DitherDirections =
@@ -140,25 +141,24 @@ public sealed class PolarizationTracker
         }
     }
 
-    /// <summary>The aligned setting nearest to the present one, at most one step away from it.</summary>
+    /// <summary>
+    /// The aligned setting nearest to the present one, at most one step away from it. Where a turn can hardly be made by small movements (two paddles
+    /// that do the same), the damping leaves it rather than going far for it.
+    /// </summary>
     private double[] Aligned()
     {
         double[] from = [.. _centre];
         void Residuals(ReadOnlySpan<double> degrees, Span<double> r)
         {
-            var rotation = Seen(degrees, _state);
-            r[0] = rotation.ZtoZ - 1;
-            r[1] = rotation.ZtoX;
-            r[2] = rotation.XtoZ;
-            r[3] = rotation.XtoX - 1;
+            (r[0], r[1], r[2]) = Seen(degrees, _state).TurnFrom(Rotation.Identity);
             for (var i = 0; i < 3; i++)
             {
-                r[4 + i] = (10 * (degrees[i] - _limits.Clamp(degrees[i]))) + (1e-3 * (degrees[i] - from[i]));
+                r[3 + i] = (10 * (degrees[i] - _limits.Clamp(degrees[i]))) + (DampingPerDegree * (degrees[i] - from[i]));
             }
         }
 
         double[] target = [.. from];
-        LeastSquares.Minimise(Residuals, target, 7, 20);
+        LeastSquares.Minimise(Residuals, target, 6, 20);
         for (var i = 0; i < target.Length; i++)
         {
             target[i] = _limits.Clamp(from[i] + Math.Clamp(target[i] - from[i], -LargestStepDegrees, LargestStepDegrees));

@@ -52,11 +52,14 @@ internal readonly struct Rotation
         return About(turn * cos, turn * sin, 0);
     }
 
-    /// <summary>The small rotation, in radians about each axis, that leads from another rotation to this one; to first order.</summary>
-    public (double First, double Second, double Third) SmallTurnFrom(Rotation other)
+    /// <summary>The rotation vector, in radians, that leads from another rotation to this one; the reverse of <see cref="About"/> below half a turn.</summary>
+    public (double First, double Second, double Third) TurnFrom(Rotation other)
     {
         var turn = this * other.Inverse();
-        return ((turn._m21 - turn._m12) / 2, (turn._m02 - turn._m20) / 2, (turn._m10 - turn._m01) / 2);
+        var (x, y, z) = ((turn._m21 - turn._m12) / 2, (turn._m02 - turn._m20) / 2, (turn._m10 - turn._m01) / 2);
+        var sin = Math.Sqrt((x * x) + (y * y) + (z * z));
+        var scale = sin < 1e-9 ? 1 : Math.Atan2(sin, (turn._m00 + turn._m11 + turn._m22 - 1) / 2) / sin;
+        return (scale * x, scale * y, scale * z);
     }
 
     /// <summary>First <paramref name="b"/>, then <paramref name="a"/>.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Qkd.Link;
 
 namespace Qkd.Node.Status;
 
@@ -9,6 +10,9 @@ namespace Qkd.Node.Status;
 /// </summary>
 public sealed class AuditLog : IDisposable
 {
+    private const string SumName = "epsilon_sum";
+    private const int LongestTail = 1 << 20;
+
     private static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -19,6 +23,7 @@ public sealed class AuditLog : IDisposable
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly StreamWriter? _writer;
+    private double _epsilonSum;
 
     /// <summary>Opens the log; an empty path writes nowhere.</summary>
     public AuditLog(string path, TimeProvider time)
@@ -27,6 +32,7 @@ public sealed class AuditLog : IDisposable
         if (path.Length > 0)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            _epsilonSum = LastSum(path);
             _writer = new StreamWriter(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true };
         }
     }
@@ -48,6 +54,24 @@ public sealed class AuditLog : IDisposable
         }
     }
 
+    /// <summary>Appends an accepted block, and the sum of the security parameters of all accepted blocks in this log up to it.</summary>
+    /// <param name="report">The block's public figures.</param>
+    public void WriteAccepted(BlockReport report)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        if (_writer is null)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            _epsilonSum += report.Epsilon;
+            _writer.WriteLine(JsonSerializer.Serialize(
+                new { Time = _time.GetUtcNow(), What = "block_accepted", EpsilonSum = _epsilonSum, Details = report }, Json));
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -55,5 +79,38 @@ public sealed class AuditLog : IDisposable
         {
             _writer?.Dispose();
         }
+    }
+
+    /// <summary>The sum as it stood when the log was written last; 0 in a new log.</summary>
+    private static double LastSum(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return 0;
+        }
+
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        stream.Seek(-Math.Min(stream.Length, LongestTail), SeekOrigin.End);
+        using var reader = new StreamReader(stream);
+        var sum = 0.0;
+        while (reader.ReadLine() is { } line)
+        {
+            if (!line.Contains(SumName, StringComparison.Ordinal))
+            {
+                continue;
+            }
+
+            try
+            {
+                using var record = JsonDocument.Parse(line);
+                sum = record.RootElement.TryGetProperty(SumName, out var value) ? value.GetDouble() : sum;
+            }
+            catch (JsonException)
+            {
+                // A line cut off by a crash, or by the beginning of the tail.
+            }
+        }
+
+        return sum;
     }
 }

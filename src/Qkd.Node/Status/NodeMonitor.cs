@@ -97,7 +97,7 @@ public sealed class NodeMonitor : ILinkMonitor
             Trim(now);
         }
 
-        _audit.Write("block_accepted", report);
+        _audit.WriteAccepted(report);
         Log.BlockAccepted(_logger, Node, report.BlockId, report.SecretBits, report.QberZ, report.QberX);
         Changed?.Invoke();
     }

@@ -39,22 +39,24 @@ internal static class Etsi014Requests
         }
 
         using var body = await BodyAsync(http, cancellationToken);
-        var root = body.RootElement;
-        if (Elements(root, "extension_mandatory").Count > 0)
+        return Read(body.RootElement, root =>
         {
-            throw new KeyRequestException("not all extension_mandatory parameters are supported");
-        }
+            if (Elements(root, "extension_mandatory").Count > 0)
+            {
+                throw new KeyRequestException("not all extension_mandatory parameters are supported");
+            }
 
-        _ = Elements(root, "extension_optional");
-        return new KeyRequest
-        {
-            MasterSaeId = master,
-            SlaveSaeId = slave,
-            Number = Number(root, "number") ?? 1,
-            SizeBits = Number(root, "size"),
-            AdditionalSlaveSaeIds = [.. Elements(root, "additional_slave_SAE_IDs").Select(id =>
-                id.ValueKind == JsonValueKind.String ? id.GetString()! : throw new KeyRequestException("additional_slave_SAE_IDs shall be an array of strings"))],
-        };
+            _ = Elements(root, "extension_optional");
+            return new KeyRequest
+            {
+                MasterSaeId = master,
+                SlaveSaeId = slave,
+                Number = Number(root, "number") ?? 1,
+                SizeBits = Number(root, "size"),
+                AdditionalSlaveSaeIds = [.. Elements(root, "additional_slave_SAE_IDs").Select(id =>
+                    id.ValueKind == JsonValueKind.String ? id.GetString()! : throw new KeyRequestException("additional_slave_SAE_IDs shall be an array of strings"))],
+            };
+        });
     }
 
     /// <summary>"Get key with key ids" from the query or the body.</summary>
@@ -67,17 +69,20 @@ internal static class Etsi014Requests
         }
 
         using var body = await BodyAsync(http, cancellationToken);
-        var ids = Elements(body.RootElement, "key_IDs");
-        if (ids.Count is 0 or > MostIds)
+        return Read(body.RootElement, root =>
         {
-            throw new KeyRequestException($"key_IDs shall be an array of 1 to {MostIds} objects");
-        }
+            var ids = Elements(root, "key_IDs");
+            if (ids.Count is 0 or > MostIds)
+            {
+                throw new KeyRequestException($"key_IDs shall be an array of 1 to {MostIds} objects");
+            }
 
-        List<Guid> read = [.. ids.Select(id =>
-            id.ValueKind == JsonValueKind.Object && id.TryGetProperty("key_ID", out var text) && text.ValueKind == JsonValueKind.String
-                ? Id(text.GetString()!)
-                : throw new KeyRequestException("each of key_IDs shall be an object with the string key_ID"))];
-        return read.Distinct().Count() == read.Count ? read : throw new KeyRequestException("a key_ID is given twice");
+            List<Guid> read = [.. ids.Select(id =>
+                id.ValueKind == JsonValueKind.Object && id.TryGetProperty("key_ID", out var text) && text.ValueKind == JsonValueKind.String
+                    ? Id(text.GetString()!)
+                    : throw new KeyRequestException("each of key_IDs shall be an object with the string key_ID"))];
+            return read.Distinct().Count() == read.Count ? read : throw new KeyRequestException("a key_ID is given twice");
+        });
     }
 
     private static async Task<JsonDocument> BodyAsync(HttpRequest http, CancellationToken cancellationToken)
@@ -100,13 +105,28 @@ internal static class Etsi014Requests
 
             document.Dispose();
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // Said below.
         }
 
-        throw new KeyRequestException("the body shall be a JSON object");
+        throw NoJson();
     }
+
+    /// <summary>Bytes or escapes that are no text come to light only when the text is taken out.</summary>
+    private static T Read<T>(JsonElement root, Func<JsonElement, T> read)
+    {
+        try
+        {
+            return read(root);
+        }
+        catch (InvalidOperationException)
+        {
+            throw NoJson();
+        }
+    }
+
+    private static KeyRequestException NoJson() => new("the body shall be a JSON object in UTF-8");
 
     private static int? Number(JsonElement root, string name)
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -39,7 +40,7 @@ public static class BenchHost
 
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions
         {
-            ApplicationName = typeof(BenchHost).Assembly.GetName().Name,
+            ApplicationName = AssetsOf(Assembly.GetEntryAssembly()) ?? AssetsOf(typeof(BenchHost).Assembly),
             ContentRootPath = AppContext.BaseDirectory,
             EnvironmentName = Environments.Production,
         });
@@ -93,6 +94,13 @@ public static class BenchHost
         Map(app, page is not null);
         return app;
     }
+
+    /// <summary>
+    /// The name under which the page's scripts and style sheets are listed beside the program: a front door's own, which is all that a published
+    /// one has; null if an assembly has no such list.
+    /// </summary>
+    private static string? AssetsOf(Assembly? assembly) =>
+        assembly?.GetName().Name is { } name && File.Exists(Path.Combine(AppContext.BaseDirectory, $"{name}.staticwebassets.endpoints.json")) ? name : null;
 
     private static void Map(WebApplication app, bool page)
     {

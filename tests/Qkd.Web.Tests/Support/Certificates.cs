@@ -1,3 +1,4 @@
+using System.Formats.Asn1;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Qkd.Keys;
@@ -18,7 +19,33 @@ internal static class Certificates
     /// <param name="usage">Its one purpose; null for none stated.</param>
     /// <param name="fromDays">Valid from, in days from now; above -1.</param>
     /// <param name="untilDays">Valid until, in days from now.</param>
-    public static X509Certificate2 Sign(BenchLayout layout, string subject, string? usage = ClientAuthentication, double fromDays = -0.02, double untilDays = 1)
+    public static X509Certificate2 Sign(BenchLayout layout, string subject, string? usage = ClientAuthentication, double fromDays = -0.02, double untilDays = 1) =>
+        Sign(layout, new X500DistinguishedName(subject), usage, fromDays, untilDays);
+
+    /// <summary>A certificate signed by the bench's authority, valid for a day.</summary>
+    public static X509Certificate2 Sign(BenchLayout layout, X500DistinguishedName subject) => Sign(layout, subject, ClientAuthentication, -0.02, 1);
+
+    /// <summary>A distinguished name of one element that has several attributes.</summary>
+    public static X500DistinguishedName NameOfParts(params IEnumerable<(string Oid, string Value)> parts)
+    {
+        var der = new AsnWriter(AsnEncodingRules.DER);
+        using (der.PushSequence())
+        using (der.PushSetOf())
+        {
+            foreach (var (oid, value) in parts)
+            {
+                using (der.PushSequence())
+                {
+                    der.WriteObjectIdentifier(oid);
+                    der.WriteCharacterString(UniversalTagNumber.UTF8String, value);
+                }
+            }
+        }
+
+        return new X500DistinguishedName(der.Encode());
+    }
+
+    private static X509Certificate2 Sign(BenchLayout layout, X500DistinguishedName subject, string? usage, double fromDays, double untilDays)
     {
         using var authority = Load(layout.AuthorityCertificate, layout.AuthorityKey);
         var request = Request(subject, usage, out var key);
@@ -35,7 +62,7 @@ internal static class Certificates
     {
         using var application = Load(layout.ClientCertificate(signer), layout.ClientKey(signer));
         using var signingKey = application.GetECDsaPrivateKey()!;
-        var request = Request(subject, ClientAuthentication, out var key);
+        var request = Request(new X500DistinguishedName(subject), ClientAuthentication, out var key);
         using (key)
         using (var certificate = request.Create(
             application.SubjectName, X509SignatureGenerator.CreateForECDsa(signingKey), DateTimeOffset.UtcNow.AddMinutes(-10), DateTimeOffset.UtcNow.AddDays(1), RandomNumberGenerator.GetBytes(8)))
@@ -47,14 +74,14 @@ internal static class Certificates
     /// <summary>A certificate signed by nobody else.</summary>
     public static X509Certificate2 SelfSigned(string subject)
     {
-        var request = Request(subject, ClientAuthentication, out var key);
+        var request = Request(new X500DistinguishedName(subject), ClientAuthentication, out var key);
         using (key)
         {
             return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
         }
     }
 
-    private static CertificateRequest Request(string subject, string? usage, out ECDsa key)
+    private static CertificateRequest Request(X500DistinguishedName subject, string? usage, out ECDsa key)
     {
         key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest(subject, key, HashAlgorithmName.SHA256);
