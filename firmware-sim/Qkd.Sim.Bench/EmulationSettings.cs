@@ -66,10 +66,11 @@ public sealed record EmulationSettings
             return new EmulationSettings { Enabled = false };
         }
 
+        SettingsShape.Check(section, typeof(EmulationSettings));
         EmulationSettings settings;
         try
         {
-            settings = section.Get<EmulationSettings>(binder => binder.ErrorOnUnknownConfiguration = true) ?? new();
+            settings = section.Get<EmulationSettings>() ?? new();
         }
         catch (InvalidOperationException wrong)
         {

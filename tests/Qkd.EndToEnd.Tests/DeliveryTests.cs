@@ -59,6 +59,9 @@ public sealed class DeliveryTests
         page.Output.ShouldContain("transmitter");
         page.Output.ShouldContain("tagger");
 
+        // Without its script the page would stay as it was first drawn.
+        (await client.GetAsync(new Uri($"{bench.StatusUrl}/_framework/blazor.web.js"), TestContext.Current.CancellationToken)).IsSuccessStatusCode.ShouldBeTrue();
+
         // The page is not where keys are served.
         (await client.GetAsync(new Uri($"{bench.StatusUrl}/api/v1/keys/sae-bob/status"), TestContext.Current.CancellationToken)).IsSuccessStatusCode.ShouldBeFalse();
     }

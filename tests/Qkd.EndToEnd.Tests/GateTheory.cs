@@ -30,10 +30,13 @@ internal sealed class GateTheory
     private readonly double[,] _signal = new double[12, 4];
     private readonly double[] _noise = new double[4];
     private readonly double[] _chain;
+    private readonly double[] _dead = new double[16];
 
     /// <summary>Solves the chain.</summary>
     /// <param name="lossDb">Fibre and receiver, without the detectors' efficiency, in dB.</param>
-    public GateTheory(double lossDb)
+    /// <param name="misalignedZ">Share of the light that turns to the wrong detector of the Z arm, beyond the transmitter's own error.</param>
+    /// <param name="misalignedX">The same for the X arm.</param>
+    public GateTheory(double lossDb, double misalignedZ = 0, double misalignedX = 0)
     {
         var transmission = Math.Pow(10, -lossDb / 10);
         var leak = Math.Pow(10, -ExtinctionDb / 10);
@@ -44,7 +47,7 @@ internal sealed class GateTheory
             var (s1, s2) = basis == 0 ? (1.0 * sign, 0.0) : (sign * Math.Sin(Skew), sign * Math.Cos(Skew));
             for (var d = 0; d < 4; d++)
             {
-                var along = (1 - (2 * StateError)) * (d < 2 ? s1 : s2);
+                var along = (1 - (2 * StateError)) * (1 - (2 * (d < 2 ? misalignedZ : misalignedX))) * (d < 2 ? s1 : s2);
                 var share = (1 + ((d & 1) == 0 ? 1 : -1) * (1 - (2 * leak)) * along) / 2;
                 _signal[s, d] = 1 - Math.Exp(-Means[intensity] * transmission * 0.5 * share * Efficiency);
             }
@@ -68,7 +71,18 @@ internal sealed class GateTheory
                 _noise[d] = (DarkCountsPerSecond * SlotSeconds) + (AfterpulseProbability * clicks * (1 - (light * AfterpulseMissed)));
             }
         }
+
+        for (var pattern = 0; pattern < Patterns; pattern++)
+        {
+            _dead[(pattern | (pattern >> 4)) & 15] += _chain[pattern];
+        }
     }
+
+    /// <summary>Probability that a pulse of this intensity and basis is sent, times the mean number of detectors of its basis that click.</summary>
+    public double TrueClicksPerSlot(int intensity, int basis) => PerSlot(intensity, basis, (symbol, b) => TrueClicks(symbol, 2 * b) + TrueClicks(symbol, (2 * b) + 1));
+
+    /// <summary>The same for the wrong detector alone.</summary>
+    public double TrueWrongClicksPerSlot(int intensity, int basis) => PerSlot(intensity, basis, (symbol, b) => TrueClicks(symbol, (2 * b) + 1 - (symbol & 1)));
 
     /// <summary>Mean probability that an afterpulse's detector is dead again from light in the slots before it is due: section 5.</summary>
     private static double AfterpulseMissed
@@ -114,6 +128,18 @@ internal sealed class GateTheory
 
     /// <summary>Click inside the gate of a detector that is ready.</summary>
     private double Click(int symbol, int detector) => 1 - ((1 - _signal[symbol, detector]) * (1 - (GateShare * _noise[detector])));
+
+    /// <summary>Clicks of a detector whatever the others do, inside the gate or outside of it.</summary>
+    private double TrueClicks(int symbol, int detector)
+    {
+        var ready = 0.0;
+        for (var set = 0; set < 16; set++)
+        {
+            ready += ((set >> detector) & 1) == 0 ? _dead[set] : 0;
+        }
+
+        return ready * (1 - ((1 - Click(symbol, detector)) * (1 - ((1 - GateShare) * _noise[detector]))));
+    }
 
     private double Gain(int symbol, int basis)
     {

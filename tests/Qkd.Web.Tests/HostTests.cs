@@ -92,7 +92,6 @@ public sealed class HostTests : IDisposable
         page.MediaType.ShouldBe("text/html");
         page.Body.ShouldContain("QKD bench");
         (await alice.GetAsync(urls[0], "/_content/MudBlazor/MudBlazor.min.css")).Status.ShouldBe(200);
-        (await alice.GetAsync(urls[0], "/_framework/blazor.web.js")).Status.ShouldBe(200);
 
         app.Services.GetRequiredService<NodesService>().Failure.ShouldBeNull();
         await app.StopAsync(Cancel).WaitAsync(TimeSpan.FromSeconds(30), Cancel);

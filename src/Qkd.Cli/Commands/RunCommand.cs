@@ -77,6 +77,10 @@ internal static class RunCommand
             progress?.Started(options, limit);
             await WaitAsync(nodes, limit, started, progress, ending.Token);
         }
+        catch (OperationCanceledException) when (nodes.Failure is not null)
+        {
+            // The nodes ended the host while it was still starting; why is told below.
+        }
         finally
         {
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));

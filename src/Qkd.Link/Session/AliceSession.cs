@@ -61,6 +61,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
     private long _nextFrame;
     private bool _keying;
     private CancellationToken _ending;
+    private DeviceException? _deviceFailure;
 
     /// <summary>Creates a session on a fresh connection.</summary>
     /// <param name="connection">The connection.</param>
@@ -74,6 +75,9 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         _core = new SessionCore(LinkEnd.Alice, connection, parts.Key, this, parts.Timeouts);
         _planner = new BlockPlanner(parts.Agreement);
     }
+
+    /// <summary>Whether the handshake succeeded: an attempt that failed before is one that an attacker may have caused.</summary>
+    public bool HandshakeDone => _ready.Task.IsCompletedSuccessfully;
 
     /// <summary>Runs until the connection ends, the light fails or the token is cancelled. The light is off afterwards.</summary>
     /// <exception cref="LinkException">Why it ended.</exception>
@@ -101,6 +105,11 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         {
             throw new LinkException($"The peer {_core.Connection.Peer} did not finish the handshake in time.", e);
         }
+        catch (LinkException) when (_deviceFailure is { } failure)
+        {
+            // The connection was ended for its sake: an instrument that failed must be opened again before there can be light.
+            throw new DeviceException(failure.Device, failure.Address, "the session ended with it", failure);
+        }
         finally
         {
             _ready.TrySetCanceled(CancellationToken.None);
@@ -120,6 +129,19 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 
     /// <inheritdoc/>
     async ValueTask<ReadOnlyMemory<byte>> ILinkRequestHandler.HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AnswerAsync(topic, request, cancellationToken);
+        }
+        catch (DeviceException e)
+        {
+            _ = EndForAsync(e);
+            throw;
+        }
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> AnswerAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
         switch (topic)
         {
@@ -168,8 +190,16 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         }
         catch (DeviceException e)
         {
-            // Bob sees no light and no blocks; ending the connection is what makes both start afresh.
-            _parts.Monitor.Alarm(AlarmKind.Device, e.Message);
+            await EndForAsync(e);
+        }
+    }
+
+    /// <summary>Ends the session because an instrument failed: that is what makes both ends start afresh.</summary>
+    private async Task EndForAsync(DeviceException failure)
+    {
+        if (Interlocked.CompareExchange(ref _deviceFailure, failure, null) is null)
+        {
+            _parts.Monitor.Alarm(AlarmKind.Device, failure.Message);
             await _core.Connection.DisposeAsync();
         }
     }

@@ -1,4 +1,7 @@
+using System.Text.Json;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.CommandLine;
+using Microsoft.Extensions.Configuration.Json;
 
 namespace Qkd.Node.Configuration;
 
@@ -8,10 +11,15 @@ public static class BenchConfiguration
     /// <summary>Environment variables that begin so are settings: <c>QKD_Bench__Web__StatusPage</c>.</summary>
     public const string EnvironmentPrefix = "QKD_";
 
+    /// <summary>What may stand beside section <c>Bench</c>: the schema for editors, and the settings that .NET hosts know.</summary>
+    private static readonly string[] KnownRoots = ["$schema", "Bench", "Logging", "Kestrel", "Urls", "AllowedHosts", "Environment", "ContentRoot", "ApplicationName"];
+
     /// <summary>Reads the sources, the later ones on top: file, environment, command line.</summary>
     /// <param name="file">Path of a JSON file.</param>
     /// <param name="overrides">Command-line settings, e.g. <c>--Bench:Emulation:Seed=7</c>.</param>
-    /// <exception cref="ConfigurationException">The file is missing or is not JSON.</exception>
+    /// <exception cref="ConfigurationException">
+    /// The file is missing or is not JSON (the line is told), or file or command line have a section that nobody reads.
+    /// </exception>
     public static IConfigurationRoot Load(string file, IReadOnlyList<string> overrides)
     {
         var path = Path.GetFullPath(file);
@@ -22,15 +30,17 @@ public static class BenchConfiguration
 
         try
         {
-            return new ConfigurationBuilder()
+            var configuration = new ConfigurationBuilder()
                 .AddJsonFile(path, optional: false, reloadOnChange: false)
                 .AddEnvironmentVariables(EnvironmentPrefix)
                 .AddCommandLine([.. overrides])
                 .Build();
+            RefuseUnknownRoots(configuration);
+            return configuration;
         }
-        catch (Exception e) when (e is InvalidDataException or FormatException)
+        catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
         {
-            throw new ConfigurationException("--config", $"{path} cannot be read: {(e.InnerException ?? e).Message}", e);
+            throw new ConfigurationException("--config", $"{path} cannot be read: {Reason(e)}", e);
         }
     }
 
@@ -45,7 +55,14 @@ public static class BenchConfiguration
             throw new ConfigurationException("Bench", "the configuration has no section Bench");
         }
 
-        Refuse(bench, ["DataFolder", "Protocol", "Alice", "Bob", "Web", "Emulation"]);
+        // Section Emulation belongs to the emulated world, which checks it itself.
+        foreach (var child in bench.GetChildren().Where(child => !child.Key.Equals("Emulation", StringComparison.OrdinalIgnoreCase)))
+        {
+            var property = typeof(BenchOptions).GetProperties().FirstOrDefault(known => known.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase))
+                ?? throw new ConfigurationException(child.Path, $"there is no such setting; there are {string.Join(", ", SettingsShape.NamesOf(typeof(BenchOptions)))}, Emulation");
+            SettingsShape.Check(child, property.PropertyType);
+        }
+
         var options = new BenchOptions
         {
             DataFolder = bench["DataFolder"] ?? new BenchOptions().DataFolder,
@@ -69,7 +86,7 @@ public static class BenchConfiguration
 
         try
         {
-            return section.Get<T>(binder => binder.ErrorOnUnknownConfiguration = true);
+            return section.Get<T>();
         }
         catch (InvalidOperationException e)
         {
@@ -77,15 +94,30 @@ public static class BenchConfiguration
         }
     }
 
-    private static void Refuse(IConfigurationSection section, string[] known)
+    /// <summary>The environment is left out: it has other programs' variables as well.</summary>
+    private static void RefuseUnknownRoots(IConfigurationRoot configuration)
     {
-        foreach (var child in section.GetChildren())
+        foreach (var provider in configuration.Providers.Where(provider => provider is JsonConfigurationProvider or CommandLineConfigurationProvider))
         {
-            if (!known.Contains(child.Key, StringComparer.OrdinalIgnoreCase))
+            foreach (var root in provider.GetChildKeys([], null).Distinct(StringComparer.OrdinalIgnoreCase))
             {
-                throw new ConfigurationException(child.Path, $"unknown setting; known are {string.Join(", ", known)}");
+                if (!KnownRoots.Contains(root, StringComparer.OrdinalIgnoreCase))
+                {
+                    throw new ConfigurationException(root, "unknown section; settings of the bench stand in section Bench");
+                }
             }
         }
+    }
+
+    /// <summary>The innermost cause, with the line in the file as an editor counts it.</summary>
+    private static string Reason(Exception e)
+    {
+        while (e.InnerException is { } inner)
+        {
+            e = inner;
+        }
+
+        return e is JsonException { LineNumber: { } line } ? $"line {line + 1}: {e.Message}" : e.Message;
     }
 
     /// <summary>Driver options may have paths of their own (<c>Endpoints:Counts</c>), which a plain dictionary cannot bind.</summary>

@@ -93,7 +93,7 @@ public sealed record AliceOptions : NodeOptions
     /// <summary>Frames of preparation kept until Bob's detections arrive; half a megabyte each at a million slots a frame.</summary>
     public int PreparationFrames { get; init; } = 300;
 
-    /// <summary><c>Stream</c> (the host draws every symbol) or <c>Seeded</c> (the instrument expands a seed a frame: Laboratory key).</summary>
+    /// <summary>How symbols are made: <c>Stream</c>, the host draws every one of them.</summary>
     public string SymbolMode { get; init; } = "Stream";
 }
 

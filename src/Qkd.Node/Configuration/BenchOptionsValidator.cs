@@ -1,3 +1,4 @@
+using System.Globalization;
 using Qkd.Link.Preparation;
 
 namespace Qkd.Node.Configuration;
@@ -15,19 +16,36 @@ public static class BenchOptionsValidator
             problems.Add("Bench: neither Bench:Alice nor Bench:Bob is configured; there is no node to run.");
         }
 
+        Check(options.DataFolder.Trim().Length > 0, "Bench:DataFolder", options.DataFolder, "a folder", problems);
+        Check(
+            options.Web.StatusPage.Length == 0 || (Uri.TryCreate(options.Web.StatusPage, UriKind.Absolute, out var page) && page.Scheme is "http" or "https"),
+            "Bench:Web:StatusPage",
+            options.Web.StatusPage,
+            "http://host:port, or empty for none",
+            problems);
         Protocol(options.Protocol, problems);
         if (options.Alice is { } alice)
         {
             Node("Bench:Alice", alice, problems);
+            Roles("Bench:Alice", alice, problems, ("Source", alice.Roles.Source), ("Modulator", alice.Roles.Modulator), ("Attenuator", alice.Roles.Attenuator));
             Check(alice.PreparationFrames is >= 16 and <= 4096, "Bench:Alice:PreparationFrames", alice.PreparationFrames, "16 to 4096", problems);
             Check(alice.SymbolMode == "Stream", "Bench:Alice:SymbolMode", alice.SymbolMode, "Stream", problems);
+            Role("Bench:Alice:Roles:Source", alice.Roles.Source, alice, problems);
+            Role("Bench:Alice:Roles:Modulator", alice.Roles.Modulator, alice, problems);
+            Role("Bench:Alice:Roles:Attenuator", alice.Roles.Attenuator, alice, problems);
+            Attestations("Bench:Alice:Attestations", alice.Attestations, problems);
             Check(alice.Attestations.IntensityUncertainty is >= 0 and < 0.5, "Bench:Alice:Attestations:IntensityUncertainty", alice.Attestations.IntensityUncertainty, "0 to 0.5", problems);
         }
 
         if (options.Bob is { } bob)
         {
             Node("Bench:Bob", bob, problems);
+            Roles("Bench:Bob", bob, problems, ("Tagger", bob.Roles.Tagger), ("Detectors", bob.Roles.Detectors), ("Polarization", bob.Roles.Polarization));
+            Role("Bench:Bob:Roles:Tagger", bob.Roles.Tagger, bob, problems);
+            Role("Bench:Bob:Roles:Detectors", bob.Roles.Detectors, bob, problems);
+            Role("Bench:Bob:Roles:Polarization", bob.Roles.Polarization, bob, problems);
             Receiver(bob.Receiver, problems);
+            Attestations("Bench:Bob:Receiver:Attestations", bob.Receiver.Attestations, problems);
             Check(bob.Polarization.RealignAbove is > 0 and <= 0.5, "Bench:Bob:Polarization:RealignAbove", bob.Polarization.RealignAbove, "0 to 0.5", problems);
             Check(bob.Polarization.MaximumMeasurements is >= 6 and <= 1000, "Bench:Bob:Polarization:MaximumMeasurements", bob.Polarization.MaximumMeasurements, "6 to 1000", problems);
         }
@@ -76,6 +94,9 @@ public static class BenchOptionsValidator
         Check(protocol.InitialBlockFrames is >= 1 and <= 60_000, $"{section}:InitialBlockFrames", protocol.InitialBlockFrames, "1 to 60000", problems);
         Check(protocol.QberLimit is > 0 and <= 0.5, $"{section}:QberLimit", protocol.QberLimit, "0 to 0.5", problems);
         Check(protocol.Epsilon is > 0 and <= 1e-3, $"{section}:Epsilon", protocol.Epsilon, "0 to 0.001", problems);
+        Check(protocol.EfficiencyMismatch is >= 0 and < 1, $"{section}:EfficiencyMismatch", protocol.EfficiencyMismatch, "0 up to 1", problems);
+        Check(protocol.DarkCountMismatch is >= 0 and <= 1, $"{section}:DarkCountMismatch", protocol.DarkCountMismatch, "0 to 1", problems);
+        Check(protocol.DarkCountProbability is >= 0 and < 1, $"{section}:DarkCountProbability", protocol.DarkCountProbability, "0 up to 1", problems);
         try
         {
             if (protocol.IntensityProbabilities.Count != mu.Count)
@@ -117,9 +138,54 @@ public static class BenchOptionsValidator
             Endpoint($"{section}:Keys:Endpoint", node.Keys.Endpoint, problems);
         }
 
+        Check(node.Keys.KmeId.Length is > 0 and <= 256, $"{section}:Keys:KmeId", node.Keys.KmeId, "1 to 256 characters", problems);
+        Check(node.Keys.PeerKmeId.Length is > 0 and <= 256, $"{section}:Keys:PeerKmeId", node.Keys.PeerKmeId, "1 to 256 characters", problems);
+        Check(node.Keys.CapacityBits >= 8192, $"{section}:Keys:CapacityBits", node.Keys.CapacityBits, "at least 8192", problems);
         Check(node.Link.ClockToleranceMs is >= 0 and <= 60_000, $"{section}:Link:ClockToleranceMs", node.Link.ClockToleranceMs, "0 to 60000", problems);
         Check(node.Link.BlockTimeoutSeconds is >= 1 and <= 3600, $"{section}:Link:BlockTimeoutSeconds", node.Link.BlockTimeoutSeconds, "1 to 3600", problems);
         Check(node.Keys.KeySizeBits is >= 8 and <= 65536 && node.Keys.KeySizeBits % 8 == 0, $"{section}:Keys:KeySizeBits", node.Keys.KeySizeBits, "8 to 65536, a multiple of 8", problems);
+    }
+
+    private static void Roles(string section, NodeOptions node, List<string> problems, params (string Role, string Device)[] roles)
+    {
+        foreach (var (role, device) in roles.Where(r => !node.Devices.ContainsKey(r.Device)))
+        {
+            problems.Add($"{section}:Roles:{role}: there is no device '{device}' in {section}:Devices");
+        }
+    }
+
+    /// <summary>A node without instruments is none that can run, but other verbs read its settings too.</summary>
+    private static void Role(string path, string device, NodeOptions node, List<string> problems)
+    {
+        if (node.Devices.Count > 0 && !node.Devices.Keys.Contains(device, StringComparer.OrdinalIgnoreCase))
+        {
+            problems.Add($"{path}: there is no device '{device}'; there are {string.Join(", ", node.Devices.Keys)}");
+        }
+    }
+
+    /// <summary>A statement that is made must be made in full: one without evidence would quietly make Laboratory key.</summary>
+    private static void Attestations(string section, AttestationOptions attestations, List<string> problems)
+    {
+        (string Name, Attestation? Attestation)[] all =
+        [
+            (nameof(attestations.PhaseRandomisation), attestations.PhaseRandomisation),
+            (nameof(attestations.IntensityCalibration), attestations.IntensityCalibration),
+            (nameof(attestations.RandomSource), attestations.RandomSource),
+            (nameof(attestations.ReceiverModel), attestations.ReceiverModel),
+        ];
+        foreach (var (name, attestation) in all)
+        {
+            if (attestation is not null)
+            {
+                Check(attestation.Evidence.Trim().Length > 0, $"{section}:{name}:Evidence", attestation.Evidence, "evidence in words", problems);
+                Check(
+                    DateOnly.TryParseExact(attestation.Date, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _),
+                    $"{section}:{name}:Date",
+                    attestation.Date,
+                    "a date as YYYY-MM-DD",
+                    problems);
+            }
+        }
     }
 
     private static void Receiver(ReceiverOptions receiver, List<string> problems)
@@ -131,7 +197,21 @@ public static class BenchOptionsValidator
         Check(receiver.GateWidthPicoseconds is >= 10 and <= 1e6, $"{section}:GateWidthPicoseconds", receiver.GateWidthPicoseconds, "10 to 1000000", problems);
         Check(receiver.DeadTimeNanoseconds is >= 0 and <= 1e5, $"{section}:DeadTimeNanoseconds", receiver.DeadTimeNanoseconds, "0 to 100000", problems);
         Check(receiver.AcquisitionMs is >= 200 and <= 10_000, $"{section}:AcquisitionMs", receiver.AcquisitionMs, "200 to 10000", problems);
+        Check(!receiver.Channels.Contains(receiver.MarkerChannel), $"{section}:MarkerChannel", receiver.MarkerChannel, "a channel that is not a detector's", problems);
+        All(receiver.DelaysPicoseconds, -1e9, 1e9, $"{section}:DelaysPicoseconds", problems);
+        All(receiver.BiasMicroamperes, 0, 1000, $"{section}:BiasMicroamperes", problems);
+        Check(receiver.ThresholdVolts is >= -10 and <= 10, $"{section}:ThresholdVolts", receiver.ThresholdVolts, "-10 to 10", problems);
+        Check(receiver.MarkerThresholdVolts is >= -10 and <= 10, $"{section}:MarkerThresholdVolts", receiver.MarkerThresholdVolts, "-10 to 10", problems);
+        Check(receiver.CountRateLimitHertz is >= 1 and <= 1e9, $"{section}:CountRateLimitHertz", receiver.CountRateLimitHertz, "1 to 1000000000", problems);
         Check(receiver.SplitterZ is > 0 and < 1, $"{section}:SplitterZ", receiver.SplitterZ, "between 0 and 1", problems);
+    }
+
+    private static void All(IReadOnlyList<double> values, double minimum, double maximum, string path, List<string> problems)
+    {
+        for (var i = 0; i < values.Count; i++)
+        {
+            Check(values[i] >= minimum && values[i] <= maximum, $"{path}:{i}", values[i], FormattableString.Invariant($"{minimum} to {maximum}"), problems);
+        }
     }
 
     private static void Endpoint(string path, string endpoint, List<string> problems) =>

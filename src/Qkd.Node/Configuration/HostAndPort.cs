@@ -7,7 +7,7 @@ namespace Qkd.Node.Configuration;
 /// <summary>A host and a TCP port, written <c>host:port</c> or <c>[::1]:port</c>.</summary>
 public readonly record struct HostAndPort(string Host, int Port)
 {
-    /// <summary>Reads one; false if it is not of that form.</summary>
+    /// <summary>Reads one; false if it is not of that form. Port 0 is any free one, where it is listened at.</summary>
     public static bool TryParse(string? text, out HostAndPort endpoint)
     {
         endpoint = default;
@@ -17,8 +17,22 @@ public readonly record struct HostAndPort(string Host, int Port)
             return false;
         }
 
-        endpoint = new(text![..colon].Trim('[', ']'), port);
-        return endpoint.Host.Length > 0;
+        var host = text!.AsSpan(0, colon);
+        if (host is ['[', .., ']'])
+        {
+            host = host[1..^1];
+            if (!IPAddress.TryParse(host, out var address) || address.AddressFamily != AddressFamily.InterNetworkV6)
+            {
+                return false;
+            }
+        }
+        else if (Uri.CheckHostName(host.ToString()) is not (UriHostNameType.Dns or UriHostNameType.IPv4))
+        {
+            return false;
+        }
+
+        endpoint = new(host.ToString(), port);
+        return true;
     }
 
     /// <summary>Reads one that has been validated.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Qkd.Devices;
 using Qkd.Node.Configuration;
@@ -46,6 +47,11 @@ public sealed class DeviceSet : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         var set = new DeviceSet(section);
+        foreach (var twice in options.Keys.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1))
+        {
+            throw new ConfigurationException($"{section}:Devices:{twice.Last()}", $"two devices are called '{twice.Key}'; case makes no difference");
+        }
+
         var opening = options.Select(pair => set.OpenOneAsync(pair.Key, pair.Value, catalog, book, time, cancellationToken)).ToArray();
         try
         {
@@ -53,12 +59,7 @@ public sealed class DeviceSet : IAsyncDisposable
         }
         catch
         {
-            foreach (var opened in opening.Where(task => task.IsCompletedSuccessfully))
-            {
-                await (await opened).DisposeAsync();
-            }
-
-            set.DisposeOwned();
+            await set.CloseAsync(opening.Where(task => task.IsCompletedSuccessfully).Select(task => task.Result));
             throw;
         }
 
@@ -91,22 +92,35 @@ public sealed class DeviceSet : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach (var device in _devices.Values)
+        if (await CloseAsync(_devices.Values) is { } problem)
         {
-            await device.DisposeAsync();
+            ExceptionDispatchInfo.Throw(problem);
         }
-
-        DisposeOwned();
     }
 
-    private void DisposeOwned()
+    /// <summary>Closes each, whatever happens to the others: one that fails must not leave another's laser on. Returns the first problem.</summary>
+    private async ValueTask<Exception?> CloseAsync(IEnumerable<IDevice> devices)
     {
+        Exception? first = null;
+        foreach (var device in devices)
+        {
+            try
+            {
+                await device.DisposeAsync();
+            }
+            catch (Exception e)
+            {
+                first ??= e;
+            }
+        }
+
         foreach (var owned in _owned)
         {
             owned.Dispose();
         }
 
         _owned.Clear();
+        return first;
     }
 
     private async Task<IDevice> OpenOneAsync(

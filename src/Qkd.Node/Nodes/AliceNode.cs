@@ -22,6 +22,7 @@ public sealed class AliceNode : INode
     private readonly AliceOptions _options;
     private readonly LinkAgreement _agreement;
     private readonly ILogger _logger;
+    private CancellationToken _ending;
     private readonly TcpListener _listener;
 
     private AliceNode(NodeParts parts, AliceOptions options, NodeMonitor monitor, NodeKeys keys, TcpListener listener)
@@ -65,6 +66,7 @@ public sealed class AliceNode : INode
     /// <inheritdoc/>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        _ending = cancellationToken;
         var backoff = new Backoff(TimeSpan.FromSeconds(10));
         while (true)
         {
@@ -113,9 +115,10 @@ public sealed class AliceNode : INode
             Monitor.StateChanged(SessionState.Disconnected, $"listening at {_options.Link.Endpoint}");
             var socket = await _listener.AcceptSocketAsync(cancellationToken);
             await using var connection = LinkConnection.FromSocket(socket, _parts.Time);
+            AliceSession? session = null;
             try
             {
-                using var session = new AliceSession(connection, Keys.NextBlockId(), new AliceSessionParts
+                session = new AliceSession(connection, Keys.NextBlockId(), new AliceSessionParts
                 {
                     Agreement = _agreement,
                     Intensities = intensities,
@@ -129,6 +132,7 @@ public sealed class AliceNode : INode
                     Randomness = OperatingSystemRandomness.Instance,
                     Timeouts = Agreement.Timeouts(_options.Link),
                 });
+                using (session)
                 using (Keys.Attach(session))
                 {
                     await session.RunAsync(cancellationToken);
@@ -136,6 +140,13 @@ public sealed class AliceNode : INode
             }
             catch (LinkException e)
             {
+                // When both nodes of a process end, one of them is first.
+                _ending.ThrowIfCancellationRequested();
+                if (session is { HandshakeDone: true })
+                {
+                    backoff.Reset();
+                }
+
                 var kind = e is LinkAuthenticationException or LinkProtocolException ? AlarmKind.ClassicalChannel : AlarmKind.Link;
                 Monitor.Alarm(kind, e.Message);
                 Monitor.StateChanged(SessionState.Disconnected, e.Message);

@@ -21,6 +21,8 @@ public sealed class BobNode : INode
     private readonly BobOptions _options;
     private readonly LinkAgreement _agreement;
     private readonly ILogger _logger;
+    private CancellationToken _ending;
+    private readonly CountRateGuard _guard;
 
     /// <summary>Creates a node that does nothing yet.</summary>
     public BobNode(NodeParts parts, NodeMonitor monitor, NodeKeys keys)
@@ -30,6 +32,7 @@ public sealed class BobNode : INode
         _options = parts.Options.Bob!;
         _agreement = Agreement.From(parts.Options.Protocol);
         _logger = parts.Loggers.CreateLogger<BobNode>();
+        _guard = new CountRateGuard(_options.Receiver.CountRateLimitHertz, monitor);
         Monitor = monitor;
         Keys = keys;
     }
@@ -46,6 +49,7 @@ public sealed class BobNode : INode
     /// <inheritdoc/>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        _ending = cancellationToken;
         var backoff = new Backoff(TimeSpan.FromSeconds(10));
         while (true)
         {
@@ -75,7 +79,7 @@ public sealed class BobNode : INode
         await PrepareAsync(tagger, detectors, controller, cancellationToken);
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var guard = new CountRateGuard(detectors, _options.Receiver.CountRateLimitHertz, Monitor).RunAsync(stop.Token);
+        var guard = _guard.RunAsync(detectors, stop.Token);
         var keeper = new PolarizationKeeper(
             controller, _options.Polarization, _agreement.FrameSlots, _agreement.RepetitionRateHertz, Monitor, _parts.Time);
         var attempt = Task.CompletedTask;
@@ -111,6 +115,8 @@ public sealed class BobNode : INode
         }
         catch (LinkException e)
         {
+            // When both nodes of a process end, one of them is first.
+            _ending.ThrowIfCancellationRequested();
             if (session is not null)
             {
                 Monitor.Alarm(e is LinkAuthenticationException or LinkProtocolException ? AlarmKind.ClassicalChannel : AlarmKind.Link, e.Message);
@@ -193,7 +199,12 @@ public sealed class BobNode : INode
             await detectors.SetBiasCurrentsAsync(receiver.BiasMicroamperes.ToArray(), cancellationToken);
         }
 
-        await detectors.SetEnabledAsync(true, cancellationToken);
+        if (_guard.Tripped is { } tripped)
+        {
+            Monitor.Alarm(AlarmKind.Device, tripped);
+        }
+
+        await detectors.SetEnabledAsync(_guard.Tripped is null, cancellationToken);
         if (!controller.PositionsKnown)
         {
             await controller.HomeAsync(cancellationToken);

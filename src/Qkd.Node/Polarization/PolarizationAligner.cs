@@ -86,6 +86,14 @@ public sealed class PolarizationAligner
     /// <summary>Forgets what was measured: the fibre has changed. The model stays as a starting point.</summary>
     public void Restart() => _measurements.Clear();
 
+    /// <summary>
+    /// Whether an alignment of this bench still holds: error rates below the limit and, within the tolerance and chance, no higher than its visibility
+    /// explains. False before the first alignment.
+    /// </summary>
+    /// <param name="seen">Contrasts measured now.</param>
+    public bool Holds(Contrasts seen) =>
+        _fit is not null && seen.Sigma <= DarkSigma && Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit && Agrees(seen, 0);
+
     /// <summary>Takes a measurement and says what to do next.</summary>
     /// <param name="degrees">Where the paddles stood.</param>
     /// <param name="seen">The contrasts there.</param>
@@ -100,7 +108,7 @@ public sealed class PolarizationAligner
         }
 
         // The bench as it was left: one look is enough to see whether it still stands.
-        if (_measurements.Count == 1 && _fit is not null && Confirms(here, seen))
+        if (_measurements.Count == 1 && _fit is not null && _fit.ExtraError(here) < Tolerance && Holds(seen))
         {
             return new AlignmentStep.Aligned();
         }
@@ -118,7 +126,7 @@ public sealed class PolarizationAligner
 
         var target = Target();
         var least = _fit.ExtraError(target);
-        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < Goal && Agrees(here, seen))
+        if (_fit.ExtraError(here) - least + (DoubtFactor * _fit.Doubt(here)) < Goal && Agrees(seen, _fit.ExtraError(here)))
         {
             return Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit ? new AlignmentStep.Aligned() : Failed();
         }
@@ -150,15 +158,12 @@ public sealed class PolarizationAligner
         [.. target.Select(angle => _limits.Clamp(angle + ((_random.NextDouble() - 0.5) * 2 * ProbeDegrees)))];
 
     /// <summary>Whether error rates are no higher than the model says, within chance.</summary>
-    private bool Agrees(double[] degrees, Contrasts seen)
+    private bool Agrees(Contrasts seen, double extraError)
     {
-        var expected = Math.Clamp(((1 - _fit!.Model.Visibility) / 2) + _fit.ExtraError(degrees), 0.002, 0.5);
+        var expected = Math.Clamp(((1 - _fit!.Model.Visibility) / 2) + extraError, 0.002, 0.5);
         var sigma = seen.Sigma * Math.Sqrt(expected * (1 - expected));
         return Math.Max(seen.ErrorZ, seen.ErrorX) < expected + Tolerance + (ConfirmationSigmas * sigma);
     }
-
-    private bool Confirms(double[] degrees, Contrasts seen) =>
-        Math.Max(seen.ErrorZ, seen.ErrorX) < _errorLimit && _fit!.ExtraError(degrees) < Tolerance && Agrees(degrees, seen);
 
     private string Describe()
     {

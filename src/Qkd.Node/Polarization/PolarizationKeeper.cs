@@ -26,6 +26,8 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
     private readonly PaddleLimits _limits;
     private readonly PolarizationAligner _aligner;
     private readonly Lock _gate = new();
+    private PolarizationTracker? _tracker;
+    private long _trackedAt;
     private TaskCompletionSource<PilotStatistics>? _wanted;
     private PilotStatistics _sum = new();
     private long _fromFrame;
@@ -95,13 +97,39 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
         // Until the first frame has come there is nothing to measure, and Alice has no slot to tell.
         var angles = await _controller.GetPositionsAsync(cancellationToken);
         var fromFrame = (await MeasureAsync(0, 1, cancellationToken)).LastFrame + 1;
+        if (_tracker is not null)
+        {
+            // After a break the fibre is mostly where it was: the tracker goes on, with what may have happened meanwhile in its doubts.
+            var (pilots, last) = await MeasureAsync(fromFrame, FramesToAlign, cancellationToken);
+            if (_aligner.Holds(Contrasts.FromClicks(pilots.Clicks)))
+            {
+                SetAligned();
+                fromFrame = await TrackAsync(angles, last + 1, emittedSlot, cancellationToken);
+                angles = await _controller.GetPositionsAsync(cancellationToken);
+            }
+        }
+
         while (true)
         {
             _aligner.Restart();
             (angles, fromFrame) = await AlignAsync(angles, fromFrame, emittedSlot, cancellationToken);
+            _tracker = _options.Tracking ? new PolarizationTracker(_aligner.Fit!, _limits, angles) : null;
+            _trackedAt = _time.GetTimestamp();
             fromFrame = await TrackAsync(angles, fromFrame, emittedSlot, cancellationToken);
             angles = await _controller.GetPositionsAsync(cancellationToken);
         }
+    }
+
+    private void SetAligned()
+    {
+        Problem = "";
+        IsAligned = true;
+    }
+
+    private void SetLost(string problem)
+    {
+        Problem = problem;
+        IsAligned = false;
     }
 
     private async Task<(IReadOnlyList<double> Angles, long FromFrame)> AlignAsync(
@@ -113,8 +141,7 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
             switch (_aligner.Next(angles, Contrasts.FromClicks(pilots.Clicks)))
             {
                 case AlignmentStep.Aligned:
-                    Problem = "";
-                    IsAligned = true;
+                    SetAligned();
                     return (angles, fromFrame);
 
                 case AlignmentStep.Move move:
@@ -134,34 +161,46 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
         }
     }
 
-    /// <summary>Follows until the error rate is too high; returns the frame from which to measure then.</summary>
+    /// <summary>Follows until the error rate is too high or the paddles cannot follow; returns the frame from which to measure then.</summary>
     private async Task<long> TrackAsync(
         IReadOnlyList<double> angles, long fromFrame, Func<CancellationToken, ValueTask<long>> emittedSlot, CancellationToken cancellationToken)
     {
-        var tracker = _options.Tracking && _aligner.Model is { } model ? new PolarizationTracker(model, _limits, angles) : null;
-        var lastFrame = fromFrame;
         while (true)
         {
             var (pilots, last) = await MeasureAsync(fromFrame, FramesToTrack, cancellationToken);
             var seen = Contrasts.FromClicks(pilots.Clicks);
             if (Math.Max(seen.ErrorZ, seen.ErrorX) > _options.RealignAbove + (3 * seen.Sigma / 2))
             {
-                Problem = FormattableString.Invariant($"polarization was lost: pilot error rates Z {seen.ErrorZ:P1}, X {seen.ErrorX:P1}");
-                IsAligned = false;
+                SetLost(FormattableString.Invariant($"polarization was lost: pilot error rates Z {seen.ErrorZ:P1}, X {seen.ErrorX:P1}"));
                 return last + 1;
             }
 
-            if (tracker is null)
+            if (_tracker is not { } tracker)
             {
                 fromFrame = last + 1;
                 continue;
             }
 
-            var elapsed = TimeSpan.FromSeconds((last - lastFrame) * _frameSeconds);
-            lastFrame = last;
-            angles = await MoveAsync(tracker.Next(angles, seen, elapsed), cancellationToken);
+            var elapsed = Elapsed((last + 1 - fromFrame) * _frameSeconds);
+            var next = tracker.Next(angles, seen, elapsed);
+            if (!tracker.CanFollow)
+            {
+                SetLost("a paddle is at the end of its range: the fibre cannot be followed from here");
+                return last + 1;
+            }
+
+            angles = await MoveAsync(next, cancellationToken);
             fromFrame = await FrameAfterAsync(emittedSlot, cancellationToken);
         }
+    }
+
+    /// <summary>Time since the tracker was last told anything; at least that of the frames measured, where the bench runs faster than the clock.</summary>
+    private TimeSpan Elapsed(double atLeastSeconds)
+    {
+        var now = _time.GetTimestamp();
+        var elapsed = _time.GetElapsedTime(_trackedAt, now);
+        _trackedAt = now;
+        return TimeSpan.FromSeconds(Math.Max(elapsed.TotalSeconds, atLeastSeconds));
     }
 
     private async Task<IReadOnlyList<double>> MoveAsync(IReadOnlyList<double> degrees, CancellationToken cancellationToken)

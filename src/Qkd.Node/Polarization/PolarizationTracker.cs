@@ -23,7 +23,8 @@ public sealed class PolarizationTracker
     private const int States = Turns + PaddleModel.ParameterCount;
     private const double DriftRadiansPerRootSecond = 0.015;
     private const double LargestStepDegrees = 3;
-    private const double DampingPerDegree = 0.035;
+    private const double DampingPerDegree = 0.01;
+    private const double ErrorAtEndOfRange = 0.005;
     private const double SlopeStep = 1e-4;
 
     private static readonly double[][] DitherDirections =
@@ -32,6 +33,7 @@ public sealed class PolarizationTracker
     private readonly PaddleLimits _limits;
     private readonly double[] _state = new double[States];
     private readonly double[,] _covariance = new double[States, States];
+    private readonly double _errorAtStart;
     private double[] _centre;
     private int _step;
 
@@ -39,6 +41,7 @@ public sealed class PolarizationTracker
     {
         _limits = limits;
         _centre = [.. degrees];
+        _errorAtStart = fit.ExtraError(_centre);
         fit.Model.CopyTo(_state.AsSpan(Turns));
         var known = fit.Covariance();
         for (var i = 0; i < PaddleModel.ParameterCount; i++)
@@ -50,11 +53,14 @@ public sealed class PolarizationTracker
         }
     }
 
-    /// <summary>
-    /// Error rate, of the worse basis, that remains at the best setting within reach. It grows when a paddle has come to the end of its range; then
-    /// only an alignment finds the setting elsewhere.
-    /// </summary>
+    /// <summary>Error rate, of the worse basis, that the model expects at the best setting within reach.</summary>
     public double RemainingError { get; private set; }
+
+    /// <summary>
+    /// Whether the paddles can still follow. False when the best setting within reach has become clearly worse than the alignment was: a paddle is
+    /// at the end of its range, and only a new alignment finds a setting elsewhere.
+    /// </summary>
+    public bool CanFollow => RemainingError < _errorAtStart + ErrorAtEndOfRange;
 
     /// <summary>Takes a measurement and returns where the paddles should stand for the next.</summary>
     /// <param name="degrees">Where they stood.</param>

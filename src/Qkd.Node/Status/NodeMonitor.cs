@@ -9,6 +9,7 @@ namespace Qkd.Node.Status;
 public sealed class NodeMonitor : ILinkMonitor
 {
     private const int AlarmsKept = 1000;
+    private const int BlocksWithoutKeyToAlarm = 5;
     private static readonly TimeSpan RateWindow = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AlarmQuietTime = TimeSpan.FromSeconds(5);
 
@@ -18,7 +19,7 @@ public sealed class NodeMonitor : ILinkMonitor
     private readonly ILogger _logger;
     private readonly Queue<(DateTimeOffset Time, long Detections, long Sifted, long Secret)> _recent = new();
     private readonly List<Alarm> _alarms = [];
-    private readonly Dictionary<AlarmKind, DateTimeOffset> _lastAlarm = [];
+    private readonly Dictionary<(AlarmKind Kind, string Topic), DateTimeOffset> _lastAlarm = [];
     private readonly Dictionary<string, DeviceHealth> _devices = [];
     private NodeTotals _totals = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     private SessionState _state = SessionState.Disconnected;
@@ -105,21 +106,24 @@ public sealed class NodeMonitor : ILinkMonitor
     /// <inheritdoc/>
     public void BlockDiscarded(BlockReport report, string reason)
     {
-        bool noKey;
+        var withoutKey = 0;
         lock (_gate)
         {
             Count(report);
             _totals = _totals with { BlocksDiscarded = _totals.BlocksDiscarded + 1 };
 
             // A block that was cut off says nothing; one that was measured and gave nothing does.
-            noKey = report.TestCounts.Count > 0 && ++_blocksWithoutKey % 5 == 0;
+            if (report.TestCounts.Count > 0)
+            {
+                withoutKey = ++_blocksWithoutKey;
+            }
         }
 
         _audit.Write("block_discarded", new { report, reason });
         Log.BlockDiscarded(_logger, Node, report.BlockId, reason);
-        if (noKey)
+        if (withoutKey > 0 && withoutKey % BlocksWithoutKeyToAlarm == 0)
         {
-            Alarm(AlarmKind.NoKey, $"{_blocksWithoutKey} measured blocks in a row without key; the last: {reason}");
+            Alarm(AlarmKind.NoKey, $"{withoutKey} measured blocks in a row without key; the last: {reason}");
         }
 
         Changed?.Invoke();
@@ -131,13 +135,19 @@ public sealed class NodeMonitor : ILinkMonitor
         var alarm = new Alarm(kind, Node, _time.GetUtcNow(), detail);
         lock (_gate)
         {
-            // The same trouble every frame is one alarm, not a hundred a second.
-            if (_lastAlarm.TryGetValue(kind, out var last) && alarm.Time - last < AlarmQuietTime)
+            // The same trouble every frame is one alarm, not a hundred a second; another trouble of that kind is another alarm.
+            var topic = (kind, TopicOf(detail));
+            if (_lastAlarm.TryGetValue(topic, out var last) && alarm.Time - last < AlarmQuietTime)
             {
                 return;
             }
 
-            _lastAlarm[kind] = alarm.Time;
+            foreach (var (past, _) in _lastAlarm.Where(entry => alarm.Time - entry.Value >= AlarmQuietTime).ToList())
+            {
+                _lastAlarm.Remove(past);
+            }
+
+            _lastAlarm[topic] = alarm.Time;
             _alarms.Insert(0, alarm);
             if (_alarms.Count > AlarmsKept)
             {
@@ -199,7 +209,9 @@ public sealed class NodeMonitor : ILinkMonitor
         {
             var now = _time.GetUtcNow();
             Trim(now);
-            var span = _recent.Count == 0 ? 1 : Math.Max(1, (now - _recent.Peek().Time).TotalSeconds);
+
+            // Since the first light, not since the oldest record: n records stand for n intervals, not for n - 1.
+            var span = Math.Clamp((now - (_firstLight ?? now)).TotalSeconds, 1, RateWindow.TotalSeconds);
             return new NodeStatus
             {
                 Node = Node,
@@ -219,6 +231,13 @@ public sealed class NodeMonitor : ILinkMonitor
                 Pool = pool,
             };
         }
+    }
+
+    /// <summary>The words before the first figure: figures change from frame to frame, the trouble does not.</summary>
+    private static string TopicOf(string detail)
+    {
+        var figure = detail.AsSpan().IndexOfAnyInRange('0', '9');
+        return figure < 0 ? detail : detail[..figure];
     }
 
     private void Count(BlockReport report)

@@ -15,7 +15,7 @@ public sealed class AlignerTests
     public void From_any_fibre_it_reaches_its_tolerance_within_twenty_measurements(double retardanceSpread)
     {
         // Evenly drawn fibres, the aligner's own searches with another seed each; the second case draws the paddles as well.
-        const int runs = 1500;
+        const int runs = 2000;
         var reached = new bool[runs];
         Parallel.For(0, runs, run =>
         {
@@ -25,10 +25,8 @@ public sealed class AlignerTests
             reached[run] = end is AlignmentStep.Aligned && aligner.Measurements <= 20 && MissesBy(line) < PolarizationAligner.Tolerance;
         });
 
-        // Three standard deviations of the share below it: what is claimed is the probability, not this draw.
-        var share = reached.Count(yes => yes) / (double)runs;
-        (share - (3 * Math.Sqrt(share * (1 - share) / runs))).ShouldBeGreaterThan(0.98, $"{share:P2} of {runs}");
-        share.ShouldBeGreaterThan(0.99);
+        // An aligner that reaches it in 99 % would miss 20 ± 4.4 of these; 6 or fewer say three standard deviations that this one is better.
+        reached.Count(yes => !yes).ShouldBeLessThanOrEqualTo(6);
     }
 
     [Fact]

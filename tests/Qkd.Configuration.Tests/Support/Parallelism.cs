@@ -1,0 +1,2 @@
+// The environment, which the configuration reads, is one for the whole process.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
