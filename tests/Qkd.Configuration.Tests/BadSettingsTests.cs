@@ -6,6 +6,7 @@ using Shouldly;
 namespace Qkd.Configuration.Tests;
 
 /// <summary>Each setting that makes no sense ends in one exception that names it.</summary>
+[Collection("Environment")]
 public sealed class BadSettingsTests
 {
     /// <summary>A setting put over bench.json; a third part, where it is not the setting's own path that is told.</summary>

@@ -5,7 +5,8 @@ using Shouldly;
 
 namespace Qkd.Configuration.Tests;
 
-/// <summary>File, environment, command line: what is read from where, and what cannot be read.</summary>
+/// <summary>File, environment, command line: what is read from where, and what cannot be read. The environment is one for the process, hence the collection.</summary>
+[Collection("Environment")]
 public sealed class SourcesTests
 {
     [Theory]

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
@@ -126,7 +124,13 @@ internal sealed partial class QkdProcess : IAsyncDisposable
     }
 
     /// <summary>What Ctrl-C sends.</summary>
-    public void Interrupt() => Signal(_process.Id, 2);
+    public void Interrupt()
+    {
+        if (Signal(_process.Id, 2) != 0 && !_process.HasExited)
+        {
+            throw new InvalidOperationException($"the process {_process.Id} cannot be interrupted");
+        }
+    }
 
     /// <summary>Ends it without a chance to say anything.</summary>
     public void Kill() => _process.Kill(entireProcessTree: true);

@@ -155,6 +155,7 @@ public sealed class ThreeProcessesTests
     /// <summary>The three processes of a bench by name.</summary>
     private sealed class Processes(TestBench bench) : IAsyncDisposable
     {
+        private static readonly string[] Nodes = ["alice", "bob"];
         private readonly Dictionary<string, QkdProcess> _running = [];
         private readonly List<QkdProcess> _all = [];
 
@@ -183,7 +184,7 @@ public sealed class ThreeProcessesTests
                     }
                 }
 
-                return Task.FromResult(new[] { "alice", "bob" }.All(node => BlockLog.Read(bench.Folder, node).Count(block => block.Accepted) >= blocks));
+                return Task.FromResult(Nodes.All(node => BlockLog.Read(bench.Folder, node).Count(block => block.Accepted) >= blocks));
             },
             TimeSpan.FromSeconds(90),
             $"{blocks} blocks at both nodes");

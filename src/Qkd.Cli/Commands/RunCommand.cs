@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Microsoft.Extensions.Logging;
 using Qkd.Node.Configuration;
 using Qkd.Node.Keys;
 using Qkd.Node.Nodes;

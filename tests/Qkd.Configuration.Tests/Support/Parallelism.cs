@@ -1,2 +1,0 @@
-// The environment, which the configuration reads, is one for the whole process.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
