@@ -71,7 +71,12 @@ internal static class SettingsShape
             throw new EmulationConfigurationException(section.Path, $"{KindOf(type)} is expected, not a section or a list");
         }
 
-        if (section.Value is not { } text || type == typeof(string))
+        if (section.Value is not { } text)
+        {
+            throw new EmulationConfigurationException(section.Path, $"{KindOf(type)} is expected, not null; left out, it has its default");
+        }
+
+        if (type == typeof(string))
         {
             return;
         }

@@ -1,6 +1,13 @@
 using System.CommandLine;
 using Qkd.Cli;
 using Qkd.Cli.Commands;
+using Spectre.Console;
+
+if (Console.IsOutputRedirected)
+{
+    // In a file or a pipe a line is a line.
+    AnsiConsole.Profile.Width = 200;
+}
 
 // The `qkd` command: each verb is a file in Commands. Exit codes: 0 success, 1 failure (one sentence on stderr), 2 wrong use.
 var root = new RootCommand("Quantum key distribution: run a bench, look at its instruments, fetch its keys.")

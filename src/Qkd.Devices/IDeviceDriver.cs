@@ -44,6 +44,12 @@ public sealed record DeviceOpenRequest
     /// <summary>Clock for time stamps, time-outs and waits.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>
+    /// Only to look: on dispose the instrument is left as it was found, where otherwise it would be brought to its safe state. For tools that
+    /// ask an instrument which something else is using.
+    /// </summary>
+    public bool LeaveAsFound { get; init; }
+
     /// <summary>Where the traffic on the wire is recorded; null for nowhere.</summary>
     public IWireTranscript? Transcript { get; init; }
 }

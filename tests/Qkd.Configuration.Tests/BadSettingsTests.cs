@@ -202,13 +202,40 @@ public sealed class BadSettingsTests
     }
 
     [Theory]
-    [InlineData("""{ "Bench": { "Alice": { "Link": null } } }""")]
-    [InlineData("""{ "Bench": { "Alice": { "Link": {}, "Keys": {}, "Attestations": {}, "Devices": { "spare": {} } } } }""")]
-    [InlineData("""{ "Bench": { "Protocol": null, "Web": {}, "Bob": { "Receiver": { "Channels": null, "BiasMicroamperes": [] } } } }""")]
-    [InlineData("""{ "Bench": { "DataFolder": null, "Alice": { "Name": null, "Roles": null, "Devices": null } } }""")]
-    public void What_is_null_or_empty_is_as_if_it_were_left_out(string text)
+    [InlineData("Alice", """{ "Name": null }""", "Bench:Alice:Name")]
+    [InlineData("DataFolder", "null", "Bench:DataFolder")]
+    [InlineData("Protocol", """{ "QberLimit": null }""", "Bench:Protocol:QberLimit")]
+    [InlineData("Protocol", """{ "FrameSlots": {} }""", "Bench:Protocol:FrameSlots")]
+    [InlineData("Protocol", """{ "FrameSlots": [] }""", "Bench:Protocol:FrameSlots")]
+    [InlineData("Bob", """{ "Receiver": { "Channels": [1, null, 3, 4] } }""", "Bench:Bob:Receiver:Channels:1")]
+    [InlineData("Bob", """{ "Polarization": [] , "Web": {} }""", "Bench:Bob:Web")]
+    [InlineData("Emulation", """{ "Channel": { "LengthKm": null } }""", "Bench:Emulation:Channel:LengthKm")]
+    [InlineData("Emulation", """{ "Clock": null }""", "Bench:Emulation:Clock")]
+    public void A_null_in_place_of_a_value_is_refused(string section, string text, string path)
     {
-        using var file = new TemporaryFile(text);
-        Should.Throw<ConfigurationException>(() => BenchConfiguration.Bind(BenchConfiguration.Load(file.Name, []))).Path.ShouldStartWith("Bench:");
+        using var file = new TemporaryFile($$"""{ "Bench": { "{{section}}": {{text}} } }""");
+        var configuration = BenchConfiguration.Load(file.Name, []);
+        var told = section == "Emulation"
+            ? Should.Throw<EmulationConfigurationException>(() => EmulationSettings.Load(configuration)).Path
+            : Should.Throw<ConfigurationException>(() => BenchConfiguration.Bind(configuration)).Path;
+        told.ShouldBe(path);
     }
+
+    [Fact]
+    public void Sections_and_lists_that_are_null_or_empty_are_as_if_they_were_left_out()
+    {
+        var shipped = File.ReadAllText(SourceTree.Config("bench.json"));
+        using var file = new TemporaryFile(Replaced(shipped, ("""{ "StatusPage": "http://127.0.0.1:8080" }""", "null"), ("[18, 18, 18, 18]", "[]"), ("[0, 0, 0, 0]", "null"), ("""{ "Tracking": true }""", "{}")));
+        var options = BenchConfiguration.Bind(BenchConfiguration.Load(file.Name, []));
+        options.Web.ShouldBe(new WebOptions());
+        options.Bob!.Polarization.ShouldBe(new PolarizationOptions());
+        options.Bob.Receiver.BiasMicroamperes.ShouldBeEmpty();
+        options.Bob.Receiver.DelaysPicoseconds.ShouldBeEmpty();
+    }
+
+    private static string Replaced(string text, params (string Old, string New)[] parts) => parts.Aggregate(text, (all, part) =>
+    {
+        all.ShouldContain(part.Old);
+        return all.Replace(part.Old, part.New, StringComparison.Ordinal);
+    });
 }

@@ -141,6 +141,22 @@ public sealed class SourcesTests
     }
 
     [Theory]
+    [InlineData("--Bench:Emulation:Seed")]
+    [InlineData("Bench:Emulation:Seed=7")]
+    [InlineData("-s=7")]
+    [InlineData("--=7")]
+    [InlineData("")]
+    public void An_override_of_another_form_is_told(string setting) =>
+        Should.Throw<ConfigurationException>(() => BenchConfiguration.Load(SourceTree.Config("bench.json"), [setting, "--Bench:Web:StatusPage="])).Path.ShouldBe(setting);
+
+    [Theory]
+    [InlineData("--Bnech:Web:StatusPage=", "Bnech")]
+    [InlineData("--Seed=7", "Seed")]
+    [InlineData("--Logging:LogLevel:Default=Debug", "Logging")]
+    public void An_override_outside_the_section_is_told(string setting, string path) =>
+        Should.Throw<ConfigurationException>(() => BenchConfiguration.Load(SourceTree.Config("bench.json"), [setting])).Path.ShouldBe(path);
+
+    [Theory]
     [InlineData("{ \"Bench\": {} }", "Bench")]
     [InlineData("{}", "Bench")]
     [InlineData("{ \"Bench\": \"here\" }", "Bench")]

@@ -39,6 +39,13 @@ public sealed class DeliveryTests
         stranger.Body.ShouldBeEmpty();
 
         await ShouldShowTheBenchAsync(bench);
+
+        // To look at instruments that are at work does not disturb them.
+        await QkdProcess.RunJsonAsync(TimeSpan.FromSeconds(30), ["devices", "probe", "sim:tagger", "sim:detectors", "--json", .. bench.Settings]);
+        await QkdProcess.RunJsonAsync(TimeSpan.FromSeconds(30), ["devices", "snapshot", "detectors", "--json", .. bench.Settings]);
+        var blocks = BlockLog.Read(bench.Folder, "bob").Count(block => block.Accepted);
+        await QkdProcess.UntilAsync(
+            () => Task.FromResult(BlockLog.Read(bench.Folder, "bob").Count(block => block.Accepted) >= blocks + 4), TimeSpan.FromSeconds(30), "key after a look at the detectors");
         run.Interrupt();
         (await run.WaitAsync(TimeSpan.FromSeconds(30))).ShouldBe(0, run.Error);
         run.Output.ShouldContain("Both stores hold the same keys.");

@@ -61,6 +61,7 @@ public sealed class ThreeProcessesTests
     }
 
     [Fact]
+    [Trait("Speed", "Slow")]
     public async Task Alice_killed_leaves_the_laser_off_when_its_lease_lapses()
     {
         using var bench = new TestBench(seed: 43);

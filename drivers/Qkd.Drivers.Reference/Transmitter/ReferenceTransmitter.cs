@@ -89,7 +89,10 @@ public sealed partial class ReferenceTransmitter : DeviceBase, ISinglePhotonSour
         EndFlow(() => new ObjectDisposedException(nameof(ReferenceTransmitter)));
         try
         {
-            await DarkenAsync().ConfigureAwait(false);
+            if (!LeaveAsFound)
+            {
+                await DarkenAsync().ConfigureAwait(false);
+            }
         }
         finally
         {

@@ -192,7 +192,7 @@ public sealed partial class WebSqDetectors : DeviceBase, ISinglePhotonDetector
     {
         try
         {
-            if (!_abandoned)
+            if (!_abandoned && !LeaveAsFound)
             {
                 await _connection.BeginLastWordsAsync(CancellationToken.None).ConfigureAwait(false);
                 await SwitchOffAsync(lastWords: true, CancellationToken.None).ConfigureAwait(false);

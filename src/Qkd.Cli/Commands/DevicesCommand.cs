@@ -72,10 +72,14 @@ internal static class DevicesCommand
         var config = CommonOptions.Config();
         var json = CommonOptions.Json();
         var command = new Command(name, description) { addresses, driver, config, json };
+        command.TreatUnmatchedTokensAsErrors = false;
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
-            var options = BenchConfiguration.Bind(BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), []));
-            var targets = Targets(parsed.GetValue(addresses) ?? [], parsed.GetValue(driver), options);
+            // The argument also takes the settings that follow it.
+            var given = (parsed.GetValue(addresses) ?? []).ToLookup(text => text.StartsWith("--", StringComparison.Ordinal));
+            var options = BenchConfiguration.Bind(BenchConfiguration.Load(
+                CommonOptions.FindConfig(parsed.GetValue(config)!), [.. CommonOptions.Overrides(parsed), .. given[true]]));
+            var targets = Targets([.. given[false]], parsed.GetValue(driver), options);
             var results = new List<(Target Target, IDevice? Device, DeviceSnapshot? Snapshot, string? Error)>();
             foreach (var target in targets)
             {
@@ -117,7 +121,7 @@ internal static class DevicesCommand
         var driver = Catalog().Find(target.Driver) ?? throw new UsageException($"there is no driver '{target.Driver}'; see 'qkd devices list'");
         try
         {
-            var request = new DeviceOpenRequest { Name = target.Name, Address = DeviceAddress.Parse(target.Address), Options = target.Options };
+            var request = new DeviceOpenRequest { Name = target.Name, Address = DeviceAddress.Parse(target.Address), Options = target.Options, LeaveAsFound = true };
             var book = new AddressBook(options.DataFolder);
             await using var device = await driver.OpenAsync(
                 await book.ResolveAsync(request, driver.Id, ProbeTimeout, cancellationToken), cancellationToken);

@@ -140,21 +140,11 @@ internal static class RunCommand
 /// <summary>What <c>qkd run</c> shows a person: what is served where, a line every few seconds, alarms as they come, and the sum.</summary>
 internal sealed class RunProgress
 {
-    private const int WidthWithoutTerminal = 160;
     private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(2);
     private readonly IAnsiConsole _console = AnsiConsole.Console;
     private readonly HashSet<Alarm> _told = [];
     private TimeSpan _next;
     private string _state = "";
-
-    public RunProgress()
-    {
-        // In a file or a pipe a line is a line.
-        if (Console.IsOutputRedirected)
-        {
-            _console.Profile.Width = WidthWithoutTerminal;
-        }
-    }
 
     public void Notice(string text) => _console.MarkupLineInterpolated($"[grey]{text}[/]");
 

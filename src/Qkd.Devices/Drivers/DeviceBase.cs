@@ -20,7 +20,7 @@ public abstract class DeviceBase : IDevice
     protected DeviceBase(DeviceOpenRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        (Name, Address, Time) = (request.Name, request.Address, request.Time);
+        (Name, Address, Time, LeaveAsFound) = (request.Name, request.Address, request.Time, request.LeaveAsFound);
     }
 
     /// <inheritdoc/>
@@ -40,6 +40,9 @@ public abstract class DeviceBase : IDevice
 
     /// <summary>Clock for time stamps, time-outs and waits.</summary>
     public TimeProvider Time { get; }
+
+    /// <summary>Whether <see cref="ReleaseAsync"/> must leave the instrument as it is: see <see cref="DeviceOpenRequest.LeaveAsFound"/>.</summary>
+    protected bool LeaveAsFound { get; }
 
     /// <summary>Whether an I/O fault has ended the connection; every further call throws <see cref="DeviceDisconnectedException"/>.</summary>
     public bool IsBroken => Volatile.Read(ref _broken) is not null;
@@ -93,7 +96,7 @@ public abstract class DeviceBase : IDevice
     }
 
     /// <summary>
-    /// The safe state, then the end of the connection. Called once, before <see cref="Events"/> completes; exchanges are still
+    /// The safe state, unless <see cref="LeaveAsFound"/>, then the end of the connection. Called once, before <see cref="Events"/> completes; exchanges are still
     /// allowed but must be time-limited, and skipped where <see cref="IsBroken"/>.
     /// </summary>
     protected abstract ValueTask ReleaseAsync();

@@ -11,14 +11,15 @@ public static class BenchConfiguration
     /// <summary>Environment variables that begin so are settings: <c>QKD_Bench__Web__StatusPage</c>.</summary>
     public const string EnvironmentPrefix = "QKD_";
 
-    /// <summary>What may stand beside section <c>Bench</c>: the schema for editors, and the settings that .NET hosts know.</summary>
-    private static readonly string[] KnownRoots = ["$schema", "Bench", "Logging", "Kestrel", "Urls", "AllowedHosts", "Environment", "ContentRoot", "ApplicationName"];
+    /// <summary>What a file and the command line may have: the section, and beside it the schema for editors. The host reads none of them.</summary>
+    private static readonly string[] KnownRoots = ["$schema", "Bench"];
 
     /// <summary>Reads the sources, the later ones on top: file, environment, command line.</summary>
     /// <param name="file">Path of a JSON file.</param>
     /// <param name="overrides">Command-line settings, e.g. <c>--Bench:Emulation:Seed=7</c>.</param>
     /// <exception cref="ConfigurationException">
-    /// The file is missing or is not JSON (the line is told), or file or command line have a section that nobody reads.
+    /// The file is missing or is not JSON (the line is told), file or command line have a section that nobody reads, or an override is not of the
+    /// form <c>--Path:To:Setting=value</c>.
     /// </exception>
     public static IConfigurationRoot Load(string file, IReadOnlyList<string> overrides)
     {
@@ -26,6 +27,15 @@ public static class BenchConfiguration
         if (!File.Exists(path))
         {
             throw new ConfigurationException("--config", $"there is no file {path}");
+        }
+
+        foreach (var setting in overrides)
+        {
+            // Without a value it would be passed over, or take the next one for its value.
+            if (!setting.StartsWith("--", StringComparison.Ordinal) || setting.IndexOf('=', StringComparison.Ordinal) < 3)
+            {
+                throw new ConfigurationException(setting, "not understood; a setting is written --Bench:Path:To:Setting=value");
+            }
         }
 
         try

@@ -53,7 +53,11 @@ internal static class SettingsShape
                 ?? throw new ConfigurationException(child.Path, $"there is no such setting; there are {string.Join(", ", NamesOf(type))}");
 
             // A driver's options are its own affair: any path, any text.
-            if (property.PropertyType != typeof(IReadOnlyDictionary<string, string>))
+            if (property.PropertyType == typeof(IReadOnlyDictionary<string, string>))
+            {
+                RefuseValue(child, "options by name");
+            }
+            else
             {
                 Check(child, property.PropertyType);
             }
@@ -89,7 +93,12 @@ internal static class SettingsShape
             throw new ConfigurationException(section.Path, $"{KindOf(type)} is expected, not a section or a list");
         }
 
-        if (section.Value is not { } text || type == typeof(string))
+        if (section.Value is not { } text)
+        {
+            throw new ConfigurationException(section.Path, $"{KindOf(type)} is expected, not null; left out, it has its default");
+        }
+
+        if (type == typeof(string))
         {
             return;
         }

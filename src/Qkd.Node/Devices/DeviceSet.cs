@@ -137,7 +137,7 @@ public sealed class DeviceSet : IAsyncDisposable
         IWireTranscript? transcript = null;
         if (options.Transcript.Length > 0)
         {
-            var writer = new TranscriptWriter(options.Transcript, time);
+            var writer = OpenTranscript($"{path}:Transcript", options.Transcript, time);
             lock (_owned)
             {
                 _owned.Add(writer);
@@ -154,6 +154,18 @@ public sealed class DeviceSet : IAsyncDisposable
         catch (FormatException e)
         {
             throw new ConfigurationException(path, e.Message, e);
+        }
+    }
+
+    private static TranscriptWriter OpenTranscript(string path, string file, TimeProvider time)
+    {
+        try
+        {
+            return new(file, time);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException(path, $"the transcript cannot be written to {file}: {e.Message}", e);
         }
     }
 }

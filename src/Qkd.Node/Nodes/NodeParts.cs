@@ -81,16 +81,17 @@ internal static class Agreement
 /// <summary>How long to wait before the next attempt: doubles from a quarter of a second to a limit, and starts anew after success.</summary>
 internal sealed class Backoff(TimeSpan limit)
 {
-    private TimeSpan _next = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan First = TimeSpan.FromMilliseconds(250);
+    private TimeSpan _next = First;
 
     /// <summary>The wait before the next attempt.</summary>
     public TimeSpan Next()
     {
-        var now = _next;
-        _next = TimeSpan.FromTicks(Math.Min(limit.Ticks, _next.Ticks * 2));
+        var now = _next < limit ? _next : limit;
+        _next = 2 * now;
         return now;
     }
 
     /// <summary>An attempt succeeded.</summary>
-    public void Reset() => _next = TimeSpan.FromMilliseconds(250);
+    public void Reset() => _next = First;
 }

@@ -11,7 +11,7 @@ namespace Qkd.Node.Status;
 public sealed class AuditLog : IDisposable
 {
     private const string SumName = "epsilon_sum";
-    private const int LongestTail = 1 << 20;
+    private const int FirstTail = 1 << 20;
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -32,8 +32,12 @@ public sealed class AuditLog : IDisposable
         if (path.Length > 0)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            _epsilonSum = LastSum(path);
+            _epsilonSum = LastSum(path, out var torn);
             _writer = new StreamWriter(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true };
+            if (torn)
+            {
+                _writer.WriteLine();
+            }
         }
     }
 
@@ -81,18 +85,45 @@ public sealed class AuditLog : IDisposable
         }
     }
 
-    /// <summary>The sum as it stood when the log was written last; 0 in a new log.</summary>
-    private static double LastSum(string path)
+    /// <summary>The sum as it stood when the log was written last; 0 in a new log. A crash may have torn the last line off.</summary>
+    private static double LastSum(string path, out bool torn)
     {
+        torn = false;
         if (!File.Exists(path))
         {
             return 0;
         }
 
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        stream.Seek(-Math.Min(stream.Length, LongestTail), SeekOrigin.End);
-        using var reader = new StreamReader(stream);
-        var sum = 0.0;
+        if (stream.Length == 0)
+        {
+            return 0;
+        }
+
+        stream.Seek(-1, SeekOrigin.End);
+        torn = stream.ReadByte() != '\n';
+
+        // Usually near the end; after a long time without key it is further up.
+        for (long tail = FirstTail; ; tail *= 2)
+        {
+            stream.Seek(-Math.Min(stream.Length, tail), SeekOrigin.End);
+            if (LastSum(stream) is { } sum)
+            {
+                return sum;
+            }
+
+            if (tail >= stream.Length)
+            {
+                return 0;
+            }
+        }
+    }
+
+    /// <summary>The last sum from here to the end; null if there is none.</summary>
+    private static double? LastSum(Stream stream)
+    {
+        using var reader = new StreamReader(stream, leaveOpen: true);
+        double? sum = null;
         while (reader.ReadLine() is { } line)
         {
             if (!line.Contains(SumName, StringComparison.Ordinal))
@@ -102,8 +133,7 @@ public sealed class AuditLog : IDisposable
 
             try
             {
-                using var record = JsonDocument.Parse(line);
-                sum = record.RootElement.TryGetProperty(SumName, out var value) ? value.GetDouble() : sum;
+                sum = JsonSerializer.Deserialize<SumOnly>(line, Json)?.EpsilonSum ?? sum;
             }
             catch (JsonException)
             {
@@ -113,4 +143,6 @@ public sealed class AuditLog : IDisposable
 
         return sum;
     }
+
+    private sealed record SumOnly(double? EpsilonSum);
 }

@@ -111,6 +111,7 @@ public sealed class NodeMonitor : ILinkMonitor
         {
             Count(report);
             _totals = _totals with { BlocksDiscarded = _totals.BlocksDiscarded + 1 };
+            _recent.Enqueue((_time.GetUtcNow(), 0, report.SiftedBits, 0));
 
             // A block that was cut off says nothing; one that was measured and gave nothing does.
             if (report.TestCounts.Count > 0)
