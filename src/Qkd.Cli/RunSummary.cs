@@ -52,7 +52,8 @@ internal sealed record RunSummary
 
     public required bool? KeysMatch { get; init; }
 
-    public required long ConfirmedBits { get; init; }
+    /// <summary>Confirmed key that the first node's applications can still draw.</summary>
+    public required long DeliverableBits { get; init; }
 
     public required IReadOnlyList<AlarmEntry> Alarms { get; init; }
 
@@ -87,7 +88,7 @@ internal sealed record RunSummary
             BlocksDiscarded = first.Totals.BlocksDiscarded,
             FirstKeySeconds = key is { } k ? Math.Round((k.UtcDateTime - startedUtc).TotalSeconds, 3) : null,
             KeysMatch = match,
-            ConfirmedBits = first.Pool.DeliverableBits + first.Pool.DeliveredBits,
+            DeliverableBits = first.Pool.DeliverableBits,
             Alarms = [.. status.SelectMany(s => s.Alarms).OrderBy(a => a.Time).Select(a => new AlarmEntry(a.KindName, a.Node, a.Time, a.Detail))],
             Nodes = [.. status.Select(NodeSummary.From)],
         };

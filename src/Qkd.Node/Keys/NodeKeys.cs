@@ -25,6 +25,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     private readonly CancellationTokenSource _ending = new();
     private readonly Task _settling;
     private IPeerRequests? _session;
+    private bool _disposed;
 
     private NodeKeys(
         KeyStore store, AuthenticationPool pool, KeyManagerOptions options, bool emulated, LinkEnd end, NodeMonitor monitor, TimeProvider time, ILoggerFactory loggers)
@@ -168,6 +169,11 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
         await _ending.CancelAsync();
         await _settling.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         _manager.Dispose();

@@ -13,6 +13,7 @@ namespace Qkd.Node.Polarization;
 /// </summary>
 public sealed class PolarizationKeeper : IPolarizationKeeper
 {
+    private const string NotYet = "polarization is not aligned yet";
     private const int FramesToAlign = 12;
     private const int FramesToTrack = 100;
     private static readonly TimeSpan RetryAfterFailure = TimeSpan.FromSeconds(5);
@@ -66,7 +67,19 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
     public bool IsAligned { get; private set; }
 
     /// <inheritdoc/>
-    public string Problem { get; private set; } = "polarization is not aligned yet";
+    public string Problem { get; private set; } = NotYet;
+
+    /// <summary>Whether it waits for frames; otherwise it thinks, moves the paddles, or rests after a failure.</summary>
+    internal bool IsMeasuring
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _wanted is not null;
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public void FrameReceived(DetectionFrame frame)
@@ -92,7 +105,7 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
     public async Task RunAsync(Func<CancellationToken, ValueTask<long>> emittedSlot, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(emittedSlot);
-        IsAligned = false;
+        (IsAligned, Problem) = (false, NotYet);
 
         // Until the first frame has come there is nothing to measure, and Alice has no slot to tell.
         var angles = await _controller.GetPositionsAsync(cancellationToken);
@@ -126,10 +139,12 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
         IsAligned = true;
     }
 
+    /// <summary>What the tracker knows is of no use any more; it must not go on from there after a break.</summary>
     private void SetLost(string problem)
     {
         Problem = problem;
         IsAligned = false;
+        _tracker = null;
     }
 
     private async Task<(IReadOnlyList<double> Angles, long FromFrame)> AlignAsync(
@@ -222,6 +237,16 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
             (_wanted, _sum, _fromFrame, _framesMissing) = (wanted, new PilotStatistics(), fromFrame, frames);
         }
 
-        return (await wanted.Task.WaitAsync(cancellationToken), fromFrame + frames - 1);
+        try
+        {
+            return (await wanted.Task.WaitAsync(cancellationToken), fromFrame + frames - 1);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _wanted = null;
+            }
+        }
     }
 }

@@ -100,7 +100,7 @@ public sealed record NodeStatus
 /// <param name="Level">READY, WARNING, CHARGING or EMPTY.</param>
 /// <param name="DeliverableBits">Bits confirmed by both sides and not yet delivered.</param>
 /// <param name="PendingBits">Bits not yet confirmed by the peer.</param>
-/// <param name="DeliveredBits">Bits delivered so far.</param>
+/// <param name="KeysDelivered">Keys delivered so far, to masters and to slaves.</param>
 /// <param name="AuthenticationBits">Bits of authentication key left, both directions.</param>
 /// <param name="Origin">What is to be said of this key, e.g. that it comes from an emulated bench.</param>
-public sealed record PoolFigures(string Level, long DeliverableBits, long PendingBits, long DeliveredBits, long AuthenticationBits, string Origin);
+public sealed record PoolFigures(string Level, long DeliverableBits, long PendingBits, long KeysDelivered, long AuthenticationBits, string Origin);

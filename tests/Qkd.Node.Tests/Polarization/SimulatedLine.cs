@@ -66,6 +66,9 @@ internal sealed class SimulatedLine
         _before = Quaternion.Turn(sigma * Normal(), sigma * Normal(), sigma * Normal()) * _before;
     }
 
+    /// <summary>Someone moves the fibre: a turn by a vector in radians.</summary>
+    public void Turn(double first, double second, double third) => _before = Quaternion.Turn(first, second, third) * _before;
+
     /// <summary>Counts by sent state and detector over the pilots of some frames, the fibre drifting meanwhile.</summary>
     public long[] Count(int frames, int slices = 1)
     {

@@ -1,0 +1,141 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NSubstitute;
+using Qkd.Distillation;
+using Qkd.Keys;
+using Qkd.Link;
+using Qkd.Node.Configuration;
+using Qkd.Node.Keys;
+using Qkd.Node.Status;
+using Qkd.Node.Tests.Support;
+using Shouldly;
+
+namespace Qkd.Node.Tests.Keys;
+
+public sealed class NodeKeysTests : IAsyncLifetime
+{
+    private readonly ManualTime _time = new();
+    private readonly TemporaryFolder _folder = new();
+    private readonly AuditLog _audit;
+    private readonly NodeMonitor _monitor;
+    private readonly BenchLayout _layout;
+    private NodeKeys _alice = null!;
+    private NodeKeys _bob = null!;
+
+    public NodeKeysTests()
+    {
+        _audit = new AuditLog("", _time);
+        _monitor = new NodeMonitor("Bob", 1000, _time, _audit, NullLogger.Instance);
+        _layout = new BenchLayout(_folder.Path);
+    }
+
+    public ValueTask InitializeAsync()
+    {
+        BenchAuthority.Initialise(_layout, new() { PreSharedBits = AuthenticationPool.MinimumPreSharedBits });
+        _alice = Open(LinkEnd.Alice, emulated: true);
+        _bob = Open(LinkEnd.Bob, emulated: false);
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _alice.DisposeAsync();
+        await _bob.DisposeAsync();
+        _audit.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public void Two_empty_stores_prove_nothing() => NodeKeys.HoldSameKeys(_alice, _bob).ShouldBeNull();
+
+    [Fact]
+    public void Figures_of_a_new_bench_are_zero_but_for_the_pre_shared_key()
+    {
+        var figures = _bob.Figures();
+        figures.Level.ShouldBe("EMPTY");
+        figures.DeliverableBits.ShouldBe(0);
+        figures.PendingBits.ShouldBe(0);
+        figures.KeysDelivered.ShouldBe(0);
+        figures.AuthenticationBits.ShouldBe(AuthenticationPool.MinimumPreSharedBits);
+    }
+
+    [Fact]
+    public void Key_of_an_emulated_bench_is_said_to_be_one()
+    {
+        _alice.Figures().Origin.ShouldContain("Emulated bench");
+        _bob.Figures().Origin.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Pads_come_out_of_the_authentication_key_and_each_only_once()
+    {
+        using (_alice.Attach(Session()))
+        using (_bob.Attach(Session()))
+        {
+            _alice.Authentication.Agree(_bob.Authentication.DescribePositions());
+            _bob.Authentication.Agree(_alice.Authentication.DescribePositions());
+            var sent = _alice.Authentication.Reserve(64);
+            var taken = _bob.Authentication.Take(sent.Segment, sent.Offset, 64);
+            taken.Bytes.ToArray().ShouldBe(sent.Bytes.ToArray());
+            _bob.Authentication.UseUp(taken);
+            Should.Throw<LinkAuthenticationException>(() => _bob.Authentication.Take(sent.Segment, sent.Offset, 64));
+        }
+    }
+
+    [Fact]
+    public void When_the_authentication_key_is_used_up_the_link_ends_with_an_alarm()
+    {
+        Should.Throw<LinkException>(() => _bob.Authentication.Reserve(AuthenticationPool.MinimumPreSharedBits));
+        _monitor.Snapshot().Alarms.ShouldHaveSingleItem().Kind.ShouldBe(AlarmKind.AuthenticationKey);
+    }
+
+    [Fact]
+    public async Task Requests_about_anything_but_the_stores_are_refused() =>
+        await Should.ThrowAsync<LinkProtocolException>(async () =>
+            await _alice.HandleAsync(LinkTopic.StartKeying, ReadOnlyMemory<byte>.Empty, TestContext.Current.CancellationToken));
+
+    [Fact]
+    public async Task Without_a_session_the_peer_cannot_be_asked()
+    {
+        IKeyPeer peer = _alice;
+        await Should.ThrowAsync<KeyPeerException>(async () => await peer.ExchangeAsync(ReadOnlyMemory<byte>.Empty, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Closed_twice_it_stays_closed_and_can_be_opened_again()
+    {
+        await _alice.DisposeAsync();
+        await _alice.DisposeAsync();
+        _alice = Open(LinkEnd.Alice, emulated: true);
+        _alice.NextBlockId().ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_missing_master_key_is_named()
+    {
+        await _alice.DisposeAsync();
+        File.Delete(_layout.Alice.MasterKeyFile);
+        Should.Throw<KeyStoreException>(() => Open(LinkEnd.Alice, emulated: true)).Message.ShouldContain(_layout.Alice.MasterKeyFile);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_opened_locks_nothing()
+    {
+        await _alice.DisposeAsync();
+        Directory.Delete(_layout.Alice.StoreFolder, recursive: true);
+        await File.WriteAllTextAsync(_layout.Alice.StoreFolder, "in the way", TestContext.Current.CancellationToken);
+        Should.Throw<KeyStoreException>(() => Open(LinkEnd.Alice, emulated: true));
+        File.Delete(_layout.Alice.StoreFolder);
+        _alice = Open(LinkEnd.Alice, emulated: true);
+    }
+
+    /// <summary>A session that never gets through its handshake.</summary>
+    private static IPeerRequests Session()
+    {
+        var session = Substitute.For<IPeerRequests>();
+        session.Ready.Returns(new TaskCompletionSource().Task);
+        return session;
+    }
+
+    private NodeKeys Open(LinkEnd end, bool emulated) =>
+        NodeKeys.Open(_layout.Node(end), end, new KeysOptions { KmeId = $"kme-{end}", PeerKmeId = "kme-other" }, emulated, _monitor, _time, NullLoggerFactory.Instance);
+}

@@ -1,0 +1,10 @@
+namespace Qkd.Node.Tests.Support;
+
+internal sealed class TemporaryFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("qkd-node-").FullName;
+
+    public string this[string file] => System.IO.Path.Combine(Path, file);
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}
