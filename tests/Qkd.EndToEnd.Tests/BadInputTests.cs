@@ -79,12 +79,22 @@ public sealed class BadInputTests
     }
 
     [Fact]
+    public async Task An_address_where_nothing_listens_is_an_alarm_that_names_it_and_there_is_no_light()
+    {
+        using var bench = new TestBench();
+        var summary = await QkdProcess.RunJsonUntilAsync(
+            bench, () => BlockLog.Alarms(bench.Folder, "bob").Count > 0, "an alarm", "--Bench:Bob:Devices:tagger:Address=TCPIP0::127.0.0.1::1::SOCKET");
+        summary.GetProperty("secret_bits").GetInt64().ShouldBe(0);
+        summary.GetProperty("detections").GetInt64().ShouldBe(0);
+        summary.GetProperty("alarms").EnumerateArray().First().GetProperty("detail").GetString()!.ShouldContain("TCPIP0::127.0.0.1::1::SOCKET");
+    }
+
+    [Fact]
     public async Task The_wrong_instrument_at_an_address_is_an_alarm_that_names_both_and_there_is_no_key()
     {
         using var bench = new TestBench();
-        var summary = await QkdProcess.RunJsonAsync(TimeSpan.FromSeconds(60), [
-            "run", "--for", "10s", "--json", .. bench.Everything, "--Bench:Bob:Devices:detectors:Address=sim:transmitter",
-        ]);
+        var summary = await QkdProcess.RunJsonUntilAsync(
+            bench, () => BlockLog.Alarms(bench.Folder, "bob").Count > 0, "an alarm", "--Bench:Bob:Devices:detectors:Address=sim:transmitter");
         summary.GetProperty("secret_bits").GetInt64().ShouldBe(0);
         var alarm = summary.GetProperty("alarms").EnumerateArray().First();
         alarm.GetProperty("kind").GetString().ShouldBe("device");
@@ -103,6 +113,8 @@ public sealed class BadInputTests
     [InlineData("attenuator", "Disconnect")]
     [InlineData("tagger", "Silent")]
     [InlineData("tagger", "HalfAnswer")]
+    [InlineData("tagger", "Garbage")]
+    [InlineData("transmitter", "Garbage")]
     public Task An_instrument_that_fails_while_running_is_an_alarm_and_key_making_recovers(string instrument, string fault) => RecoversFromAsync(instrument, fault);
 
     private static async Task RecoversFromAsync(string instrument, string fault)
