@@ -42,8 +42,23 @@ try
             builder.Services.AddEmulatedBench(emulation, options.DataFolder);
         }
     });
-    await app.RunAsync();
-    return app.Services.GetRequiredService<NodesService>().Failure is null ? 0 : 1;
+    var nodes = app.Services.GetRequiredService<NodesService>();
+    try
+    {
+        await app.RunAsync();
+    }
+    catch (OperationCanceledException) when (nodes.Failure is not null)
+    {
+        // The nodes ended the host while it was still starting.
+    }
+
+    if (nodes.Failure is { } failure)
+    {
+        await Console.Error.WriteLineAsync(failure.Message);
+        return failure is ConfigurationException ? 2 : 1;
+    }
+
+    return 0;
 }
 catch (Exception e) when (e is ConfigurationException or EmulationConfigurationException)
 {

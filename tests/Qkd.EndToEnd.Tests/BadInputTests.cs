@@ -82,6 +82,8 @@ public sealed class BadInputTests
     public async Task An_address_where_nothing_listens_is_an_alarm_that_names_it_and_there_is_no_light()
     {
         using var bench = new TestBench();
+        await using var init = QkdProcess.Start(["init", .. bench.Settings]);
+        (await init.WaitAsync(TimeSpan.FromSeconds(20))).ShouldBe(0, init.Error);
         var summary = await QkdProcess.RunJsonUntilAsync(
             bench, () => BlockLog.Alarms(bench.Folder, "bob").Count > 0, "an alarm", "--Bench:Bob:Devices:tagger:Address=TCPIP0::127.0.0.1::1::SOCKET");
         summary.GetProperty("secret_bits").GetInt64().ShouldBe(0);

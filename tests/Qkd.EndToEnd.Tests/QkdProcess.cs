@@ -46,11 +46,16 @@ internal sealed partial class QkdProcess : IAsyncDisposable
     /// <summary>The repository's root.</summary>
     public static string Root { get; } = FindRoot();
 
-    public static QkdProcess Start(params IEnumerable<string> arguments)
+    public static QkdProcess Start(params IEnumerable<string> arguments) => StartProgram("Qkd.Cli", "qkd.dll", arguments);
+
+    /// <summary>Starts the service as a console program.</summary>
+    public static QkdProcess StartService(params IEnumerable<string> arguments) => StartProgram("Qkd.Service", "qkd-service.dll", arguments);
+
+    private static QkdProcess StartProgram(string project, string program, IEnumerable<string> arguments)
     {
         // The tests lie in tests/NAME/bin/CONFIGURATION/FRAMEWORK: the command was built in the same configuration.
         var output = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
-        var assembly = Path.Combine(Root, "src", "Qkd.Cli", "bin", output.Parent!.Name, output.Name, "qkd.dll");
+        var assembly = Path.Combine(Root, "src", project, "bin", output.Parent!.Name, output.Name, program);
         var start = new ProcessStartInfo("dotnet")
         {
             RedirectStandardOutput = true,
@@ -123,14 +128,11 @@ internal sealed partial class QkdProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>What systemd sends to end a service.</summary>
+    public void Terminate() => Send(15);
+
     /// <summary>What Ctrl-C sends.</summary>
-    public void Interrupt()
-    {
-        if (Signal(_process.Id, 2) != 0 && !_process.HasExited)
-        {
-            throw new InvalidOperationException($"the process {_process.Id} cannot be interrupted");
-        }
-    }
+    public void Interrupt() => Send(2);
 
     /// <summary>Ends it without a chance to say anything.</summary>
     public void Kill() => _process.Kill(entireProcessTree: true);
@@ -144,6 +146,14 @@ internal sealed partial class QkdProcess : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    private void Send(int signal)
+    {
+        if (Signal(_process.Id, signal) != 0 && !_process.HasExited)
+        {
+            throw new InvalidOperationException($"the process {_process.Id} does not take signal {signal}");
+        }
     }
 
     private static async Task ReadAsync(StreamReader reader, StringBuilder into)
