@@ -12,6 +12,7 @@ namespace Qkd.Sim.Firmware.IdQuantique;
 /// </summary>
 internal sealed class Id900Wire : IDisposable
 {
+    private static readonly TimeSpan LongestInjection = TimeSpan.FromSeconds(2);
     private readonly Id900Settings _settings;
     private readonly TagRecorder _recorder;
     private readonly Id900Commands _commands;
@@ -92,8 +93,19 @@ internal sealed class Id900Wire : IDisposable
         _work.Enqueue(PumpAll);
     }
 
-    /// <summary>Sets how the instrument misbehaves. Returns at once.</summary>
-    public void Inject(InstrumentFault fault) => _work.Enqueue(() => Apply(fault));
+    /// <summary>Sets how the instrument misbehaves. Returns when it does: a request that comes afterwards meets the fault. Not to be called by the wire's own thread.</summary>
+    public void Inject(InstrumentFault fault)
+    {
+        var applied = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _work.Enqueue(() =>
+        {
+            Apply(fault);
+            applied.SetResult();
+        });
+
+        // A wire that is being closed no longer works its queue off.
+        applied.Task.Wait(LongestInjection);
+    }
 
     public void Dispose()
     {
