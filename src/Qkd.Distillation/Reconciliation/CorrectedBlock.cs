@@ -12,10 +12,11 @@ public sealed class CorrectedBlock : IDisposable
     private readonly LinkEnd _end;
     private readonly long[]? _ownErrors;
 
-    internal CorrectedBlock(SiftedBlock sifted, LinkEnd end, BitString key, LeakageLedger ledger, long[]? keyErrors)
+    internal CorrectedBlock(SiftedBlock sifted, LinkEnd end, BitString key, int[] frameStarts, LeakageLedger ledger, long[]? keyErrors)
     {
         Sifted = sifted;
         Ledger = ledger;
+        FrameStarts = frameStarts;
         _end = end;
         _ownErrors = keyErrors;
         _key = new(nameof(CorrectedBlock), key);
@@ -32,6 +33,9 @@ public sealed class CorrectedBlock : IDisposable
 
     /// <summary>What has leaked so far.</summary>
     public LeakageLedger Ledger { get; }
+
+    /// <summary>Where each frame of the correction begins, ascending from 0, and at the end the length of the block: a frame is right or wrong by itself.</summary>
+    internal IReadOnlyList<int> FrameStarts { get; }
 
     /// <summary>Bob's corrections in the key basis per intensity, brightest first; empty at Alice's end, who learns them with the answer.</summary>
     public IReadOnlyList<long> KeyErrors => _ownErrors ?? [];

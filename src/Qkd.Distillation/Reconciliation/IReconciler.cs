@@ -11,10 +11,19 @@ public interface IReconciler
     /// <summary>Begins the correction of a block. The sifted block is used up.</summary>
     /// <param name="block">This end's sifted block.</param>
     /// <param name="end">Which end this is. Bob corrects.</param>
-    /// <param name="expectedErrorRate">
-    /// Error rate to expect in the key basis, 0 to 1; NaN if nothing is known. It decides how much is leaked, never whether the result is right.
-    /// </param>
-    IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate);
+    /// <param name="conditions">What to expect of block and link. It decides how much is leaked and how long it takes, never whether the result is right.</param>
+    IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions);
+}
+
+/// <summary>What an end expects of a block and of the link before the correction begins. Only Alice's counts: her first message says what follows from it.</summary>
+/// <param name="ErrorRate">Error rate to expect in the key basis, 0 to 1; NaN if nothing is known.</param>
+public sealed record ReconciliationConditions(double ErrorRate)
+{
+    /// <summary>Time from a message to its answer on the classical channel; zero if it is not known.</summary>
+    public TimeSpan RoundTrip { get; init; }
+
+    /// <summary>Sifted key-basis bits a second that must be corrected to keep up; zero if it is not known.</summary>
+    public double SiftedBitsPerSecond { get; init; }
 }
 
 /// <summary>

@@ -10,7 +10,7 @@ internal static class Reconciling
     public static async ValueTask<CorrectedBlock> RunAsync(
         IReconciler reconciler, SiftedBlock sifted, LinkEnd end, BlockChannel channel, BlockTally tally, CancellationToken cancellationToken)
     {
-        using var reconciliation = reconciler.Begin(sifted, end, sifted.TestErrorRate);
+        using var reconciliation = reconciler.Begin(sifted, end, new(sifted.TestErrorRate));
         var buffer = new ArrayBufferWriter<byte>(64 * 1024);
         var finished = false;
         if (reconciliation.StartsFirst)

@@ -15,8 +15,8 @@ internal sealed class ReconciliationPair : IDisposable
         BobBits = bobBits;
         Length = length;
         var reconciler = new CascadeReconciler();
-        _alice = reconciler.Begin(Block(aliceBits, length, security), LinkEnd.Alice, expectedErrorRate);
-        _bob = reconciler.Begin(Block(bobBits, length, security), LinkEnd.Bob, expectedErrorRate);
+        _alice = reconciler.Begin(Block(aliceBits, length, security), LinkEnd.Alice, new(expectedErrorRate));
+        _bob = reconciler.Begin(Block(bobBits, length, security), LinkEnd.Bob, new(expectedErrorRate));
     }
 
     public ulong[] AliceBits { get; }

@@ -58,8 +58,8 @@ internal sealed class BlockRun(SiftingRun light)
         using var aliceSifted = aliceSifter.Complete(Carry(LinkEnd.Bob, "test bits", bobTest));
         using var bobSifted = bobSifter.Complete(Carry(LinkEnd.Alice, "test bits", aliceTest));
 
-        using var aliceReconciliation = Reconciler.Begin(aliceSifted, LinkEnd.Alice, aliceSifted.TestErrorRate);
-        using var bobReconciliation = Reconciler.Begin(bobSifted, LinkEnd.Bob, bobSifted.TestErrorRate);
+        using var aliceReconciliation = Reconciler.Begin(aliceSifted, LinkEnd.Alice, new(aliceSifted.TestErrorRate));
+        using var bobReconciliation = Reconciler.Begin(bobSifted, LinkEnd.Bob, new(bobSifted.TestErrorRate));
         Reconcile(aliceReconciliation, bobReconciliation);
         using var aliceCorrected = aliceReconciliation.Result;
         using var bobCorrected = bobReconciliation.Result;

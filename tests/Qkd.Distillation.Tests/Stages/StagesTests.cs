@@ -164,6 +164,6 @@ public sealed class StagesTests
             Detections = 3 * Bits,
             MultiClicks = 0,
         };
-        return new(sifted, end, sifted.TakeBits().Key, new LeakageLedger { ReconciliationBits = 33_000 }, end == LinkEnd.Bob ? [0, 0, 0] : null);
+        return new(sifted, end, sifted.TakeBits().Key, [0, Bits], new LeakageLedger { ReconciliationBits = 33_000 }, end == LinkEnd.Bob ? [0, 0, 0] : null);
     }
 }

@@ -164,9 +164,9 @@ public sealed class WholeBlockTests
     {
         public string Name => "spoiling";
 
-        public IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate)
+        public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
         {
-            var reconciliation = new CascadeReconciler().Begin(block, end, expectedErrorRate);
+            var reconciliation = new CascadeReconciler().Begin(block, end, conditions);
             return end == LinkEnd.Alice ? reconciliation : new Spoiled(reconciliation, bit < 0 ? block.KeyBitCount - 1 : bit);
         }
 

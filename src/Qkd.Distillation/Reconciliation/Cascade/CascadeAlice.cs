@@ -36,7 +36,7 @@ internal sealed class CascadeAlice : IReconciliation
                 return _result ?? throw new InvalidOperationException("The reconciliation has not finished.");
             }
 
-            return _result = new(_block, LinkEnd.Alice, _bits.Key, CascadeReconciler.Ledger(_block, _told), null);
+            return _result = new(_block, LinkEnd.Alice, _bits.Key, _plan.Starts(), CascadeReconciler.Ledger(_block, _told), null);
         }
     }
 

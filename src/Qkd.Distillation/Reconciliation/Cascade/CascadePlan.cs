@@ -67,6 +67,9 @@ internal sealed class CascadePlan
     /// <summary>First bit of a frame within the block.</summary>
     public int Start(int frame) => (int)((long)Bits * frame / Frames);
 
+    /// <summary>Where each frame begins, and the end of the last.</summary>
+    public int[] Starts() => [.. Enumerable.Range(0, Frames + 1).Select(frame => Frames == 0 ? 0 : Start(frame))];
+
     /// <summary>Bits of a frame.</summary>
     public int Length(int frame) => Start(frame + 1) - Start(frame);
 

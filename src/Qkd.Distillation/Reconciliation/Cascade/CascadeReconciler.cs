@@ -17,10 +17,11 @@ public sealed class CascadeReconciler : IReconciler
     public string Name => "cascade";
 
     /// <inheritdoc/>
-    public IReconciliation Begin(SiftedBlock block, LinkEnd end, double expectedErrorRate)
+    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
     {
         ArgumentNullException.ThrowIfNull(block);
-        return end == LinkEnd.Alice ? new CascadeAlice(block, expectedErrorRate) : new CascadeBob(block);
+        ArgumentNullException.ThrowIfNull(conditions);
+        return end == LinkEnd.Alice ? new CascadeAlice(block, conditions.ErrorRate) : new CascadeBob(block);
     }
 
     /// <summary>The ledger after so many parities of Alice.</summary>

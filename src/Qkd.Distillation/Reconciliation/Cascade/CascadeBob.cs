@@ -6,6 +6,7 @@ namespace Qkd.Distillation;
 internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
 {
     private readonly SiftedBits _bits = block.TakeBits();
+    private CascadePlan? _plan;
     private CascadeSearch[] _frames = [];
     private long _told;
     private bool _finished;
@@ -73,7 +74,7 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
             throw reader.Malformed($"{bits} bits in blocks of 2^{firstExponent}, where {_bits.Key.Length} were sifted");
         }
 
-        var plan = new CascadePlan(_bits.Key.Length, firstExponent);
+        var plan = _plan = new CascadePlan(_bits.Key.Length, firstExponent);
         _frames = [.. Enumerable.Range(0, plan.Frames).Select(frame => new CascadeSearch(plan, frame, new CascadeFrame(plan, frame, _bits.Key.Words)))];
         var count = Enumerable.Range(0, plan.Frames).Sum(frame => plan.ToldTops(frame, 0));
         var told = new ParityReader(ReadParities(ref reader, count));
@@ -134,6 +135,6 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
             key[i] = corrected;
         }
 
-        return new(block, LinkEnd.Bob, _bits.Key, CascadeReconciler.Ledger(block, _told), _bits.Intensities.Count(corrections));
+        return new(block, LinkEnd.Bob, _bits.Key, _plan!.Starts(), CascadeReconciler.Ledger(block, _told), _bits.Intensities.Count(corrections));
     }
 }
