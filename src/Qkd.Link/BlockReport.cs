@@ -42,6 +42,9 @@ public sealed record BlockReport
     /// <summary>Rounds of reconciliation.</summary>
     public int ReconciliationRounds { get; init; }
 
+    /// <summary>Frames that verification found to differ and that were disclosed whole.</summary>
+    public int DisclosedFrames { get; init; }
+
     /// <summary>Upper bound on the phase error rate; NaN if no bound was reached.</summary>
     public double PhaseErrorRate { get; init; } = double.NaN;
 

@@ -32,6 +32,23 @@ internal sealed class BitAppender : IDisposable
         _length = checked(_length + count);
     }
 
+    /// <summary>Appends <paramref name="count"/> bits of packed words from <paramref name="start"/> on.</summary>
+    public void AppendRange(ReadOnlySpan<ulong> words, int start, int count)
+    {
+        for (var done = 0; done < count; done += 64)
+        {
+            var here = Math.Min(64, count - done);
+            var (word, shift) = ((start + done) >> 6, (start + done) & 63);
+            var bits = words[word] >> shift;
+            if (shift + here > 64)
+            {
+                bits |= words[word + 1] << (64 - shift);
+            }
+
+            Append(here == 64 ? bits : bits & ((1UL << here) - 1), here);
+        }
+    }
+
     /// <summary>Hands the bits over.</summary>
     public BitString Take()
     {

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Qkd.Devices;
 
 namespace Qkd.Distillation;
@@ -10,15 +9,15 @@ public sealed class CorrectedBlock : IDisposable
 {
     private readonly Custody<BitString> _key;
     private readonly LinkEnd _end;
-    private readonly long[]? _ownErrors;
+    private readonly Corrections? _corrections;
 
-    internal CorrectedBlock(SiftedBlock sifted, LinkEnd end, BitString key, int[] frameStarts, LeakageLedger ledger, long[]? keyErrors)
+    internal CorrectedBlock(SiftedBlock sifted, LinkEnd end, BitString key, int[] frameStarts, LeakageLedger ledger, Corrections? corrections)
     {
         Sifted = sifted;
         Ledger = ledger;
         FrameStarts = frameStarts;
         _end = end;
-        _ownErrors = keyErrors;
+        _corrections = corrections;
         _key = new(nameof(CorrectedBlock), key);
     }
 
@@ -35,78 +34,55 @@ public sealed class CorrectedBlock : IDisposable
     public LeakageLedger Ledger { get; }
 
     /// <summary>Where each frame of the correction begins, ascending from 0, and at the end the length of the block: a frame is right or wrong by itself.</summary>
-    internal IReadOnlyList<int> FrameStarts { get; }
+    public IReadOnlyList<int> FrameStarts { get; }
 
-    /// <summary>Bob's corrections in the key basis per intensity, brightest first; empty at Alice's end, who learns them with the answer.</summary>
-    public IReadOnlyList<long> KeyErrors => _ownErrors ?? [];
-
-    /// <summary>Why the block was lost in verification; null as long as it was not.</summary>
-    public DiscardedBlock? Discarded { get; private set; }
-
-    /// <summary>Alice: draws a hash key, which is fresh and unknown until now, and writes it with the tag of her bits.</summary>
-    public void CreateChallenge(ISecretRandomness randomness, IBufferWriter<byte> challenge)
+    /// <summary>Begins the verification. The corrected block is used up.</summary>
+    /// <param name="randomness">Where Alice draws the hash key, which nobody may know before.</param>
+    /// <exception cref="DistillationException">The failure probability is too small for so large a block.</exception>
+    public IVerification BeginVerification(ISecretRandomness randomness)
     {
         ArgumentNullException.ThrowIfNull(randomness);
-        ArgumentNullException.ThrowIfNull(challenge);
-        Require(LinkEnd.Alice);
-        VerificationMessages.WriteChallenge(_key.Peek(), Parameters.Security, randomness, challenge);
+        return _end == LinkEnd.Alice ? new VerificationAlice(this, randomness) : new VerificationBob(this);
     }
 
-    /// <summary>Bob: compares Alice's tag with his own and writes his verdict, with his error counts in the key basis.</summary>
-    /// <returns>The verified block, or null if the bits differ: then the whole block is lost, at both ends once the answer is sent.</returns>
-    /// <exception cref="DistillationException">The message is malformed.</exception>
-    public VerifiedBlock? CheckChallenge(ReadOnlySpan<byte> challenge, IBufferWriter<byte> answer)
-    {
-        ArgumentNullException.ThrowIfNull(answer);
-        Require(LinkEnd.Bob);
-        var same = VerificationMessages.CheckChallenge(_key.Peek(), Parameters.Security, challenge);
-        VerificationMessages.WriteAnswer(same, _ownErrors!, answer);
-        return Conclude(same, _ownErrors!);
-    }
+    /// <summary>Hands the bits on to the verification.</summary>
+    internal BitString TakeBits() => _key.Take();
 
-    /// <summary>Alice: takes Bob's verdict and his error counts.</summary>
-    /// <returns>The verified block, or null if Bob found that the bits differ: then the whole block is lost.</returns>
-    /// <exception cref="DistillationException">The message is malformed.</exception>
-    public VerifiedBlock? AcceptAnswer(ReadOnlySpan<byte> answer)
-    {
-        Require(LinkEnd.Alice);
-        var (same, errors) = VerificationMessages.ReadAnswer(answer, Sifted.KeyCounts);
-        return Conclude(same, errors);
-    }
+    /// <summary>Bob's corrections in the key basis per intensity, brightest first.</summary>
+    internal long[] KeyErrors => _corrections!.Count();
+
+    /// <summary>Bob: notes more corrections, from a place within the block on.</summary>
+    internal void AddCorrections(ReadOnlySpan<ulong> change, int count, int start) => _corrections!.Add(change, count, start);
 
     /// <summary>Looks at the bits: for tests of the reconciliation.</summary>
     internal BitString PeekBits() => _key.Peek();
 
+    /// <summary>Which end's it is: for tests of the stages.</summary>
+    internal LinkEnd PeekEnd() => _end;
+
     /// <summary>Erases the bits.</summary>
-    public void Dispose() => _key.Dispose();
+    public void Dispose()
+    {
+        _key.Dispose();
+        _corrections?.Dispose();
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"corrected block {BlockId}: {Sifted.KeyBitCount} bits";
-
-    private VerifiedBlock? Conclude(bool same, long[] errors)
-    {
-        if (!same)
-        {
-            _key.Dispose();
-            Discarded = new(BlockId, "verification", "the two ends' bits differ after error correction");
-            return null;
-        }
-
-        var ledger = Ledger with { VerificationBits = VerificationMessages.BitsBeyondFormula(Parameters.Security, Sifted.KeyCounts) };
-        return new(this, _end, _key.Take(), ledger, errors);
-    }
-
-    private void Require(LinkEnd end)
-    {
-        if (_end != end)
-        {
-            throw new InvalidOperationException($"This step is {end}'s.");
-        }
-    }
 }
 
-/// <summary>A block that was given up, for the audit log.</summary>
-/// <param name="BlockId">The block's id.</param>
-/// <param name="Stage">Where it was lost.</param>
-/// <param name="Reason">Why.</param>
-public sealed record DiscardedBlock(long BlockId, string Stage, string Reason);
+/// <summary>
+/// Which of Bob's sifted bits were turned over, with the intensity of each: both stay with him, and only their counts are told. Owns what it is given.
+/// </summary>
+internal sealed class Corrections(BitString where, IntensityPlanes intensities) : IDisposable
+{
+    public long[] Count() => intensities.Count(where.Words);
+
+    public void Add(ReadOnlySpan<ulong> change, int count, int start) => BitRange.Add(change, count, where.Words, start);
+
+    public void Dispose()
+    {
+        where.Dispose();
+        intensities.Dispose();
+    }
+}

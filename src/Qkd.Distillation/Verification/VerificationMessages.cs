@@ -1,76 +1,41 @@
 using System.Buffers;
-using System.Security.Cryptography;
-using Qkd.Devices;
 
 namespace Qkd.Distillation;
 
-/// <summary>
-/// Verification: Alice draws two elements of GF(2^128), H and a, and tells them with the lowest t bits of a · P_H(x), P_H the polynomial
-/// hash of her bits. For different bits the hashes agree at no more than (words + 1) / 2^128 of all H; where they do not, a spreads the
-/// difference evenly, so that t bits agree with probability 2^-t. With t = ⌈log2(2/ε_EV)⌉ the sum is at most ε_EV.
-/// </summary>
-/// <remarks>
-/// Challenge: <c>H (16 bytes); a (16 bytes); tag, ⌈t/8⌉ bytes</c>. Answer: <c>u8 verdict (1 = same); 3 x i64 errors per intensity</c>.
-/// </remarks>
+/// <summary>Bob's messages in verification, as <see cref="IVerification"/> lays them out.</summary>
 internal static class VerificationMessages
 {
-    private const int HashKeyBytes = 32;
+    private const byte Differs = 0;
+    private const byte Same = 1;
 
-    /// <summary>t, the bits of the tag.</summary>
-    public static int TagBits(SecurityParameters security) => (int)Math.Ceiling(Math.Log2(2 / security.Verification) - 1e-9);
-
-    /// <summary>
-    /// What verification tells beyond the log2(2/ε_EV) bits that the formula for the length subtracts, in bits, rounded up: the rest of the tag;
-    /// and where the detectors may differ, so that the error pattern may not be taken as public, Bob's verdict and his error counts.
-    /// </summary>
-    public static long BitsBeyondFormula(SecurityParameters security, IReadOnlyList<long> keyCounts)
+    /// <summary>Writes which ranges differ.</summary>
+    public static void WriteVerdicts(ReadOnlySpan<ulong> verdicts, IBufferWriter<byte> answer)
     {
-        var bits = TagBits(security) - Math.Log2(2 / security.Verification);
-        if (security.Mismatch.Exists)
-        {
-            bits += 1 + keyCounts.Sum(count => Math.Log2(count + 1));
-        }
-
-        return Math.Max(0, (long)Math.Ceiling(bits - 1e-9));
+        answer.WriteByte(Differs);
+        answer.WriteWords(verdicts);
     }
 
-    public static void WriteChallenge(BitString key, SecurityParameters security, ISecretRandomness randomness, IBufferWriter<byte> challenge)
+    /// <summary>Writes that nothing differs any more, and the errors that were corrected, per intensity.</summary>
+    public static void WriteErrors(ReadOnlySpan<long> errors, IBufferWriter<byte> answer)
     {
-        Span<byte> hashKey = stackalloc byte[HashKeyBytes];
-        randomness.Fill(hashKey);
-        var tagBytes = BitString.ByteCount(TagBits(security));
-        var message = challenge.GetSpan(HashKeyBytes + tagBytes)[..(HashKeyBytes + tagBytes)];
-        hashKey.CopyTo(message);
-        Tag(key, security, hashKey, message[HashKeyBytes..]);
-        challenge.Advance(message.Length);
-    }
-
-    /// <summary>Whether Alice's tag is that of these bits.</summary>
-    public static bool CheckChallenge(BitString key, SecurityParameters security, ReadOnlySpan<byte> challenge)
-    {
-        var reader = new MessageReader(challenge, "verification challenge");
-        var hashKey = reader.Take(HashKeyBytes);
-        var tag = reader.Take(BitString.ByteCount(TagBits(security)));
-        reader.End();
-        Span<byte> own = stackalloc byte[tag.Length];
-        Tag(key, security, hashKey, own);
-        return CryptographicOperations.FixedTimeEquals(own, tag);
-    }
-
-    public static void WriteAnswer(bool same, ReadOnlySpan<long> errors, IBufferWriter<byte> answer)
-    {
-        answer.WriteByte(same ? (byte)1 : (byte)0);
+        answer.WriteByte(Same);
         foreach (var count in errors)
         {
-            // A failed block's counts say nothing: its corrections are not errors.
-            answer.WriteInt64(same ? count : 0);
+            answer.WriteInt64(count);
         }
     }
 
-    public static (bool Same, long[] Errors) ReadAnswer(ReadOnlySpan<byte> answer, IReadOnlyList<long> counts)
+    /// <summary>Reads whether Bob finds everything the same.</summary>
+    public static bool ReadVerdict(ref MessageReader reader) => reader.ReadByte() switch
     {
-        var reader = new MessageReader(answer, "verification answer");
-        var verdict = reader.ReadByte();
+        Same => true,
+        Differs => false,
+        var other => throw reader.Malformed($"its verdict is {other}"),
+    };
+
+    /// <summary>Reads Bob's error counts.</summary>
+    public static long[] ReadErrors(ref MessageReader reader, IReadOnlyList<long> counts)
+    {
         var errors = new long[counts.Count];
         for (var i = 0; i < errors.Length; i++)
         {
@@ -82,18 +47,6 @@ internal static class VerificationMessages
         }
 
         reader.End();
-        return verdict <= 1 ? (verdict == 1, errors) : throw reader.Malformed($"its verdict is {verdict}");
-    }
-
-    private static void Tag(BitString key, SecurityParameters security, ReadOnlySpan<byte> hashKey, Span<byte> tag)
-    {
-        var hash = new PolynomialHash(Gf128.Read(hashKey));
-        hash.AppendWords(key.Words);
-        hash.AppendLength(key.Length);
-        Span<byte> full = stackalloc byte[16];
-        Gf128.Multiply(hash.Value, Gf128.Read(hashKey[16..])).Write(full);
-        full[..tag.Length].CopyTo(tag);
-        var spare = (8 * tag.Length) - TagBits(security);
-        tag[^1] &= (byte)(0xFF >> spare);
+        return errors;
     }
 }

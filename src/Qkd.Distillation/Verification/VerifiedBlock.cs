@@ -70,6 +70,9 @@ public sealed class VerifiedBlock : IDisposable
         return new(this, _end, _key.Take(), bound, statedLength);
     }
 
+    /// <summary>Looks at the bits: for tests of the verification.</summary>
+    internal BitString PeekBits() => _key.Peek();
+
     /// <summary>Erases the bits.</summary>
     public void Dispose() => _key.Dispose();
 

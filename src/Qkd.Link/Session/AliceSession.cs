@@ -397,12 +397,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Alice, channel, tally, stop);
 
         // 5, 6: verification; his errors in the key basis.
-        buffer.ResetWrittenCount();
-        corrected.CreateChallenge(_parts.Randomness, buffer);
-        await channel.SendAsync(MessageType.VerificationChallenge, buffer.WrittenMemory, stop);
-        using var verified = corrected.AcceptAnswer((await channel.ExpectAsync(MessageType.VerificationAnswer, stop)).Span)
-            ?? throw new DistillationException("The corrected keys differ: verification failed.");
-        tally.Verified(verified);
+        using var verified = await Verifying.RunAsync(corrected, LinkEnd.Alice, _parts.Randomness, channel, tally, stop);
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
         // 7: the length. Alice states it, Bob checks it.

@@ -27,8 +27,9 @@ internal sealed class BlockTally(BlockParameters parameters)
         ReconciliationRounds = rounds,
     };
 
-    public void Verified(VerifiedBlock block) => Report = Report with
+    public void Verified(VerifiedBlock block, int disclosedFrames) => Report = Report with
     {
+        DisclosedFrames = disclosedFrames,
         KeyErrors = block.KeyErrors,
         LeakedBits = block.Ledger.TotalBits,
     };

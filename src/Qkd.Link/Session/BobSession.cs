@@ -420,16 +420,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Bob, channel, tally, stop);
 
         // 5, 6: verification, with his errors in the key basis.
-        var challenge = await channel.ExpectAsync(MessageType.VerificationChallenge, stop);
-        buffer.ResetWrittenCount();
-        using var verified = corrected.CheckChallenge(challenge.Span, buffer);
-        await channel.SendAsync(MessageType.VerificationAnswer, buffer.WrittenMemory, stop);
-        if (verified is null)
-        {
-            throw new DistillationException("The corrected keys differ: verification failed.");
-        }
-
-        tally.Verified(verified);
+        using var verified = await Verifying.RunAsync(corrected, LinkEnd.Bob, OperatingSystemRandomness.Instance, channel, tally, stop);
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
         // 7: he refuses a length above his own bound.

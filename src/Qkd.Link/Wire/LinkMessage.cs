@@ -35,10 +35,10 @@ public enum MessageType : byte
     /// <summary>Either end: one round of reconciliation.</summary>
     Reconciliation = 20,
 
-    /// <summary>Alice: hash key and tag of her corrected key.</summary>
+    /// <summary>Alice: hash key and tags of her corrected key; after that, tags of the parts that differ, and frames that she discloses.</summary>
     VerificationChallenge = 21,
 
-    /// <summary>Bob: whether the tags agree, and his error counts in the key basis.</summary>
+    /// <summary>Bob: which tags differ, or, at the end, his error counts in the key basis.</summary>
     VerificationAnswer = 22,
 
     /// <summary>Alice: the secret length.</summary>

@@ -27,6 +27,8 @@ internal sealed class BlockRun(SiftingRun light)
 
     public double Epsilon { get; private set; }
 
+    public int DisclosedFrames { get; private set; }
+
     /// <summary>Why there is no key; null if both ends have it.</summary>
     public DistillationException? Lost { get; private set; }
 
@@ -60,31 +62,29 @@ internal sealed class BlockRun(SiftingRun light)
 
         using var aliceReconciliation = Reconciler.Begin(aliceSifted, LinkEnd.Alice, new(aliceSifted.TestErrorRate));
         using var bobReconciliation = Reconciler.Begin(bobSifted, LinkEnd.Bob, new(bobSifted.TestErrorRate));
-        Reconcile(aliceReconciliation, bobReconciliation);
+        Talk(aliceReconciliation.Step, bobReconciliation.Step, "parities", "questions");
         using var aliceCorrected = aliceReconciliation.Result;
         using var bobCorrected = bobReconciliation.Result;
 
-        var challenge = Carry(LinkEnd.Alice, "challenge", SiftingRun.Written(m => aliceCorrected.CreateChallenge(OperatingSystemRandomness.Instance, m)));
-        var buffer = new ArrayBufferWriter<byte>();
-        using var bobVerified = bobCorrected.CheckChallenge(challenge, buffer);
-        using var aliceVerified = aliceCorrected.AcceptAnswer(Carry(LinkEnd.Bob, "answer", buffer.WrittenSpan.ToArray()));
-        if (aliceVerified is null || bobVerified is null)
-        {
-            throw new DistillationException($"verification: {(bobCorrected.Discarded ?? aliceCorrected.Discarded)!.Reason}");
-        }
-
+        using var aliceVerification = aliceCorrected.BeginVerification(OperatingSystemRandomness.Instance);
+        using var bobVerification = bobCorrected.BeginVerification(OperatingSystemRandomness.Instance);
+        Talk(aliceVerification.Step, bobVerification.Step, "tags", "verdicts");
+        DisclosedFrames = bobVerification.DisclosedFrames;
+        using var aliceVerified = aliceVerification.Result;
+        using var bobVerified = bobVerification.Result;
         Verified = aliceVerified;
         using var aliceBounded = aliceVerified.AgreeLength();
         var stated = Carry(LinkEnd.Alice, "length", BitConverter.GetBytes(aliceBounded.SecretLength));
         using var bobBounded = bobVerified.AgreeLength(stated.Length == 8 ? BitConverter.ToInt64(stated) : -1);
 
-        buffer.ResetWrittenCount();
+        var buffer = new ArrayBufferWriter<byte>();
         using var aliceAmplified = aliceBounded.CreateSeed(OperatingSystemRandomness.Instance, buffer);
         using var bobAmplified = bobBounded.Amplify(Carry(LinkEnd.Alice, "seed", buffer.WrittenSpan.ToArray()));
         Authenticate(aliceAmplified, bobAmplified);
     }
 
-    private void Reconcile(IReconciliation alice, IReconciliation bob)
+    /// <summary>Lets two ends talk in turn, Alice first, until both have finished.</summary>
+    private void Talk(Turn alice, Turn bob, string fromAlice, string fromBob)
     {
         var buffer = new ArrayBufferWriter<byte>();
         byte[] message = [];
@@ -99,13 +99,18 @@ internal sealed class BlockRun(SiftingRun light)
 
             if (turn % 2 == 0)
             {
-                aliceDone = alice.Step(message, buffer);
-                message = Carry(LinkEnd.Alice, "parities", buffer.WrittenSpan.ToArray());
+                aliceDone = alice(message, buffer);
+                if (aliceDone && bobDone && buffer.WrittenCount == 0)
+                {
+                    return;
+                }
+
+                message = Carry(LinkEnd.Alice, fromAlice, buffer.WrittenSpan.ToArray());
             }
             else
             {
-                bobDone = bob.Step(message, buffer);
-                message = Carry(LinkEnd.Bob, "questions", buffer.WrittenSpan.ToArray());
+                bobDone = bob(message, buffer);
+                message = Carry(LinkEnd.Bob, fromBob, buffer.WrittenSpan.ToArray());
             }
         }
     }
@@ -138,6 +143,8 @@ internal sealed class BlockRun(SiftingRun light)
         Messages.Add(about);
         return OnTheWay(Messages.Count - 1, from, message);
     }
+
+    private delegate bool Turn(ReadOnlySpan<byte> received, IBufferWriter<byte> toSend);
 
     private static byte[] Bytes(SecretKey key)
     {

@@ -13,7 +13,7 @@ public sealed class StageTypesTests
         // Later stages show the sifted block for its statistics; its bits are gone by then.
         [typeof(SiftedBlock)] = [typeof(AliceSifter), typeof(BobSifter), typeof(CorrectedBlock), typeof(VerifiedBlock)],
         [typeof(CorrectedBlock)] = [typeof(IReconciliation)],
-        [typeof(VerifiedBlock)] = [typeof(CorrectedBlock)],
+        [typeof(VerifiedBlock)] = [typeof(IVerification)],
         [typeof(BoundedBlock)] = [typeof(VerifiedBlock)],
         [typeof(AmplifiedBlock)] = [typeof(BoundedBlock)],
         [typeof(SecretKey)] = [typeof(AmplifiedBlock), typeof(SecretKey)],

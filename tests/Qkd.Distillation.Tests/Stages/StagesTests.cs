@@ -1,6 +1,7 @@
 using System.Buffers;
 using Qkd.Devices;
 using Qkd.Distillation.Tests.Authentication;
+using Qkd.Distillation.Tests.Verification;
 using Shouldly;
 
 namespace Qkd.Distillation.Tests.Stages;
@@ -15,9 +16,8 @@ public sealed class StagesTests
     public void A_stage_is_used_once()
     {
         using var alice = Corrected(LinkEnd.Alice);
-        var verified = alice.AcceptAnswer(GoodAnswer)!;
-        Should.Throw<ObjectDisposedException>(() => alice.AcceptAnswer(GoodAnswer));
-        Should.Throw<ObjectDisposedException>(() => alice.CreateChallenge(OperatingSystemRandomness.Instance, _buffer));
+        var verified = Verified(alice);
+        Should.Throw<ObjectDisposedException>(() => alice.BeginVerification(OperatingSystemRandomness.Instance));
 
         var bounded = verified.AgreeLength();
         Should.Throw<ObjectDisposedException>(verified.AgreeLength);
@@ -36,10 +36,7 @@ public sealed class StagesTests
     {
         using var alice = Corrected(LinkEnd.Alice);
         using var bob = Corrected(LinkEnd.Bob);
-        Should.Throw<InvalidOperationException>(() => alice.CheckChallenge([], _buffer));
-        Should.Throw<InvalidOperationException>(() => bob.CreateChallenge(OperatingSystemRandomness.Instance, _buffer));
-        Should.Throw<InvalidOperationException>(() => bob.AcceptAnswer(GoodAnswer));
-        using var aliceVerified = alice.AcceptAnswer(GoodAnswer)!;
+        using var aliceVerified = Verified(alice);
         using var bobVerified = Verified(bob);
         Should.Throw<InvalidOperationException>(() => aliceVerified.AgreeLength(8));
         Should.Throw<InvalidOperationException>(bobVerified.AgreeLength);
@@ -81,7 +78,7 @@ public sealed class StagesTests
     [Fact]
     public void A_seed_of_another_size_is_refused()
     {
-        using var alice = Corrected(LinkEnd.Alice).AcceptAnswer(GoodAnswer)!.AgreeLength();
+        using var alice = Verified(Corrected(LinkEnd.Alice)).AgreeLength();
         alice.CreateSeed(OperatingSystemRandomness.Instance, _buffer).Dispose();
         var seed = _buffer.WrittenSpan.ToArray();
         foreach (var wrong in new[] { seed[..^1], [.. seed, 0], [], [(byte)(seed[0] ^ 1), .. seed[1..]], [.. seed[..^1], (byte)(seed[^1] | 0x80)] })
@@ -98,7 +95,7 @@ public sealed class StagesTests
         var other = TwoLogs.Usual(2).Close();
         foreach (var wrong in new[] { logs.Bob, other.Alice, new(1, LinkEnd.Bob, false, true, 0), new AuthenticatedTranscript(1, LinkEnd.Bob, true, false, 0) })
         {
-            var amplified = Corrected(LinkEnd.Alice).AcceptAnswer(GoodAnswer)!.AgreeLength().CreateSeed(OperatingSystemRandomness.Instance, _buffer);
+            var amplified = Verified(Corrected(LinkEnd.Alice)).AgreeLength().CreateSeed(OperatingSystemRandomness.Instance, _buffer);
             Should.Throw<DistillationException>(() => amplified.Release(wrong));
             Should.Throw<ObjectDisposedException>(() => amplified.Release(logs.Alice));
         }
@@ -131,24 +128,21 @@ public sealed class StagesTests
         key.CopyTo(new byte[key.LengthBytes]);
     }
 
-    private static byte[] GoodAnswer => [1, .. new byte[24]];
-
     private static SecretKey Key()
     {
-        var amplified = Corrected(LinkEnd.Alice).AcceptAnswer(GoodAnswer)!.AgreeLength()
+        var amplified = Verified(Corrected(LinkEnd.Alice)).AgreeLength()
             .CreateSeed(OperatingSystemRandomness.Instance, new ArrayBufferWriter<byte>());
         return amplified.Release(TwoLogs.Usual(1).Close().Alice);
     }
 
-    private static VerifiedBlock Verified(CorrectedBlock bob)
+    /// <summary>Verifies one end's block against the same at the other end.</summary>
+    private static VerifiedBlock Verified(CorrectedBlock block)
     {
-        var challenge = new ArrayBufferWriter<byte>();
-        using var alice = Corrected(LinkEnd.Alice);
-        alice.CreateChallenge(OperatingSystemRandomness.Instance, challenge);
-        return bob.CheckChallenge(challenge.WrittenSpan, new ArrayBufferWriter<byte>())!;
+        using var run = block.PeekEnd() == LinkEnd.Alice ? new VerificationRun(block, Corrected(LinkEnd.Bob)) : new VerificationRun(Corrected(LinkEnd.Alice), block);
+        run.Run();
+        return block.PeekEnd() == LinkEnd.Alice ? run.Alice.Result : run.Bob.Result;
     }
 
-    /// <summary>A corrected block with the counts of a good line.</summary>
     private static CorrectedBlock Corrected(LinkEnd end)
     {
         var random = new Random(3);
@@ -164,6 +158,6 @@ public sealed class StagesTests
             Detections = 3 * Bits,
             MultiClicks = 0,
         };
-        return new(sifted, end, sifted.TakeBits().Key, [0, Bits], new LeakageLedger { ReconciliationBits = 33_000 }, end == LinkEnd.Bob ? [0, 0, 0] : null);
+        return new(sifted, end, sifted.TakeBits().Key, [0, Bits], new LeakageLedger { ReconciliationBits = 33_000 }, end == LinkEnd.Bob ? new Corrections(new BitString(Bits), planes) : null);
     }
 }

@@ -57,7 +57,6 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
             frame.Dispose();
         }
 
-        _bits.Intensities.Dispose();
         if (_result is null)
         {
             _bits.Dispose();
@@ -105,29 +104,18 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
             : throw new DistillationException($"Error correction needs more parities than block {block.BlockId} has bits.");
     }
 
-    /// <summary>Puts the corrected frames together and counts what was corrected.</summary>
+    /// <summary>Puts the corrected frames together and notes what was corrected.</summary>
     private CorrectedBlock Correct()
     {
         var key = _bits.Key.Words;
-        var corrections = new ulong[key.Length];
-        var start = 0;
-        foreach (var frame in _frames)
+        var where = new BitString(_bits.Key.Length);
+        foreach (var (frame, start) in _frames.Zip(_plan!.Starts()))
         {
-            var words = frame.Bits.Bits[..BitString.WordCount(frame.Bits.Length)];
-            var (word, shift) = (start >> 6, start & 63);
-            for (var i = 0; i < words.Length; i++)
-            {
-                corrections[word + i] ^= words[i] << shift;
-                if (shift != 0 && word + i + 1 < corrections.Length)
-                {
-                    corrections[word + i + 1] ^= words[i] >> (64 - shift);
-                }
-            }
-
-            start += frame.Bits.Length;
+            BitRange.Add(frame.Bits.Bits, frame.Bits.Length, where.Words, start);
         }
 
         // So far these are the corrected bits themselves.
+        var corrections = where.Words;
         for (var i = 0; i < corrections.Length; i++)
         {
             var corrected = corrections[i];
@@ -135,6 +123,6 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
             key[i] = corrected;
         }
 
-        return new(block, LinkEnd.Bob, _bits.Key, _plan!.Starts(), CascadeReconciler.Ledger(block, _told), _bits.Intensities.Count(corrections));
+        return new(block, LinkEnd.Bob, _bits.Key, _plan.Starts(), CascadeReconciler.Ledger(block, _told), new(where, _bits.Intensities));
     }
 }

@@ -16,21 +16,9 @@ internal sealed class CascadeFrame : IDisposable
         _plan = plan;
         Length = plan.Length(frame);
         var bits = GC.AllocateArray<ulong>((1 << plan.Exponent) / 64, pinned: true);
-        var start = plan.Start(frame);
-        for (var i = 0; i < BitString.WordCount(Length); i++)
+        if (Length > 0)
         {
-            var from = start + (64 * i);
-            var (word, shift) = (from >> 6, from & 63);
-            bits[i] = block[word] >> shift;
-            if (shift != 0 && word + 1 < block.Length)
-            {
-                bits[i] |= block[word + 1] << (64 - shift);
-            }
-        }
-
-        if ((Length & 63) != 0)
-        {
-            bits[Length >> 6] &= (1UL << Length) - 1;
+            BitRange.Copy(block, plan.Start(frame), Length, bits);
         }
 
         _orders[0] = bits;
