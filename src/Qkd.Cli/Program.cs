@@ -31,4 +31,5 @@ if (parsed.Errors.Count > 0)
     return ExitCodes.WrongUse;
 }
 
-return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+// After Ctrl-C the laser goes off, instruments are closed and stores settled: a loaded machine may need more than the two seconds that are usual.
+return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });

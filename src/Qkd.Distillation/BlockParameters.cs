@@ -43,6 +43,9 @@ public sealed record BlockParameters
     /// <summary>Failure probabilities and detector model.</summary>
     public required SecurityParameters Security { get; init; }
 
+    /// <summary>What sent the bits; it decides which bound counts.</summary>
+    public SourceModel Source { get; init; } = SourceModel.Decoys;
+
     /// <summary>What the key may be called.</summary>
     public required KeyGrade Grade { get; init; }
 
@@ -58,6 +61,12 @@ public sealed record BlockParameters
         Require(FrameSlots is > 0 and <= MaximumFrameSlots && FrameSlots % 64 == 0, nameof(FrameSlots), FrameSlots);
         Require(PilotSlots >= 0 && PilotSlots < FrameSlots, nameof(PilotSlots), PilotSlots);
         Require(Enum.IsDefined(Grade), nameof(Grade), Grade);
+        if (Source is SourceModel.SinglePhotons photons)
+        {
+            Require(Grade == KeyGrade.Laboratory, nameof(Grade), Grade);
+            Require(photons.Secrecy is > 0 and < 1, nameof(photons.Secrecy), photons.Secrecy);
+        }
+
         if (Security is null || Security.Mismatch is null || Intensities is null || Intensities.Any(intensity => intensity is null))
         {
             throw new DistillationException("The block parameters are incomplete.");

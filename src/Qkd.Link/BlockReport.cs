@@ -39,10 +39,13 @@ public sealed record BlockReport
     /// <summary>Bits leaked by reconciliation, verification and disclosures, as the ledger counts them.</summary>
     public long LeakedBits { get; init; }
 
+    /// <summary>Method of reconciliation; empty until it is done.</summary>
+    public string ReconciliationMethod { get; init; } = "";
+
     /// <summary>Rounds of reconciliation.</summary>
     public int ReconciliationRounds { get; init; }
 
-    /// <summary>Frames that verification found to differ and that were disclosed whole.</summary>
+    /// <summary>Frames that could not be corrected, or not rightly, and were disclosed whole.</summary>
     public int DisclosedFrames { get; init; }
 
     /// <summary>Upper bound on the phase error rate; NaN if no bound was reached.</summary>

@@ -7,12 +7,14 @@ public sealed class AmplifiedBlock : IDisposable
 {
     private readonly Custody<BitString> _key;
     private readonly LinkEnd _end;
+    private readonly double _securityParameter;
 
-    internal AmplifiedBlock(BlockParameters parameters, LinkEnd end, BitString key)
+    internal AmplifiedBlock(BlockParameters parameters, LinkEnd end, double securityParameter, BitString key)
     {
         Parameters = parameters;
         LengthBits = key.Length;
         _end = end;
+        _securityParameter = securityParameter;
         _key = new(nameof(AmplifiedBlock), key);
     }
 
@@ -38,7 +40,7 @@ public sealed class AmplifiedBlock : IDisposable
             throw new DistillationException($"Block {BlockId} cannot be released by {transcript}.");
         }
 
-        return new(BlockId, Parameters.Grade, Parameters.Security.Total() + transcript.ForgeryProbability, key);
+        return new(BlockId, Parameters.Grade, _securityParameter + transcript.ForgeryProbability, key);
     }
 
     /// <summary>Erases the bits.</summary>

@@ -10,7 +10,7 @@ public sealed class BoundedBlock : IDisposable
     private readonly LinkEnd _end;
     private readonly int _bits;
 
-    internal BoundedBlock(VerifiedBlock verified, LinkEnd end, BitString key, TwoDecoyBound bound, long secretLength)
+    internal BoundedBlock(VerifiedBlock verified, LinkEnd end, BitString key, KeyBound bound, long secretLength)
     {
         Parameters = verified.Parameters;
         Bound = bound;
@@ -27,7 +27,7 @@ public sealed class BoundedBlock : IDisposable
     public BlockParameters Parameters { get; }
 
     /// <summary>This end's own bound.</summary>
-    public TwoDecoyBound Bound { get; }
+    public KeyBound Bound { get; }
 
     /// <summary>Secret length agreed on, in bits: a multiple of 8, not above the bound; 0 if the block gives no key.</summary>
     public long SecretLength { get; }
@@ -60,7 +60,7 @@ public sealed class BoundedBlock : IDisposable
     private AmplifiedBlock Compress(ulong[] seed)
     {
         using var key = _key.Take();
-        return new(Parameters, _end, ModifiedToeplitz.Hash(key, seed, (int)SecretLength));
+        return new(Parameters, _end, Bound.SecurityParameter, ModifiedToeplitz.Hash(key, seed, (int)SecretLength));
     }
 
     private void Require(LinkEnd end)

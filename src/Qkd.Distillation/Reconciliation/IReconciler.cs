@@ -24,6 +24,9 @@ public sealed record ReconciliationConditions(double ErrorRate)
 
     /// <summary>Sifted key-basis bits a second that must be corrected to keep up; zero if it is not known.</summary>
     public double SiftedBitsPerSecond { get; init; }
+
+    /// <summary>Share of the sifted bits that is secret before error correction is paid for, 0 to 1; zero if it is not known.</summary>
+    public double SecretShare { get; init; }
 }
 
 /// <summary>
@@ -31,6 +34,9 @@ public sealed record ReconciliationConditions(double ErrorRate)
 /// </summary>
 public interface IReconciliation : IDisposable
 {
+    /// <summary>Name of the method; empty at the other end until the first message has told it.</summary>
+    string Method { get; }
+
     /// <summary>Whether this end makes the first message, by a call of <see cref="Step"/> with nothing received.</summary>
     bool StartsFirst { get; }
 
@@ -43,6 +49,9 @@ public interface IReconciliation : IDisposable
     /// </summary>
     /// <exception cref="DistillationException">The message is malformed or asks for more than a block may leak. The block is lost.</exception>
     bool Step(ReadOnlySpan<byte> received, IBufferWriter<byte> toSend);
+
+    /// <summary>Frames that could not be corrected and were disclosed whole.</summary>
+    int DisclosedFrames { get; }
 
     /// <summary>The corrected block. To be taken once, after <see cref="Step"/> returned true.</summary>
     CorrectedBlock Result { get; }

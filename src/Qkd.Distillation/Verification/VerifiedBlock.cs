@@ -7,7 +7,7 @@ public sealed class VerifiedBlock : IDisposable
 {
     private readonly Custody<BitString> _key;
     private readonly LinkEnd _end;
-    private TwoDecoyBound? _bound;
+    private KeyBound? _bound;
 
     internal VerifiedBlock(CorrectedBlock corrected, LinkEnd end, BitString key, LeakageLedger ledger, long[] keyErrors)
     {
@@ -37,7 +37,11 @@ public sealed class VerifiedBlock : IDisposable
     public double KeyErrorRate => (double)KeyErrors.Sum() / Sifted.KeyBitCount;
 
     /// <summary>This end's own bound on the secret length, with every intermediate.</summary>
-    public TwoDecoyBound Bound() => _bound ??= FiniteKey.TwoDecoy(TwoDecoyInputs.Of(Sifted, Ledger));
+    public KeyBound Bound() => _bound ??= Parameters.Source switch
+    {
+        SourceModel.SinglePhotons photons => FiniteKey.Tomamichel(TomamichelInputs.Of(Sifted, Ledger, photons)),
+        _ => FiniteKey.TwoDecoy(TwoDecoyInputs.Of(Sifted, Ledger)),
+    };
 
     /// <summary>Alice: settles on the length that she states: her own bound.</summary>
     public BoundedBlock AgreeLength()

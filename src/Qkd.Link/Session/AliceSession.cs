@@ -51,6 +51,7 @@ public sealed record AliceSessionParts
 public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposable
 {
     private readonly AliceSessionParts _parts;
+    private readonly LinkPace _pace = new(TimeProvider.System);
     private readonly SessionCore _core;
     private readonly BlockPlanner _planner;
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -390,11 +391,12 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
         using var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
         tally.Sifted(sifted);
+        _pace.Sifted(sifted);
         _planner.Learn(parameters.FrameCount, sifted.KeyCounts.Sum());
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
         // 4: reconciliation.
-        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Alice, channel, tally, stop);
+        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Alice, channel, _pace, tally, stop);
 
         // 5, 6: verification; his errors in the key basis.
         using var verified = await Verifying.RunAsync(corrected, LinkEnd.Alice, _parts.Randomness, channel, tally, stop);
@@ -403,6 +405,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         // 7: the length. Alice states it, Bob checks it.
         using var bounded = verified.AgreeLength();
         tally.Bounded(bounded);
+        _pace.Bounded(verified, bounded.SecretLength);
         var feed = LengthStatement.FeedFor(_parts.Key.WantedBits, bounded.SecretLength);
         await channel.SendAsync(MessageType.SecretLength, new LengthStatement(bounded.SecretLength, feed).Write(), stop);
         await channel.ExpectAsync(MessageType.SecretLengthAccepted, stop);

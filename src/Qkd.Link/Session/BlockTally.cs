@@ -21,15 +21,17 @@ internal sealed class BlockTally(BlockParameters parameters)
         TestErrors = block.TestErrors,
     };
 
-    public void Reconciled(CorrectedBlock block, int rounds) => Report = Report with
+    public void Reconciled(IReconciliation reconciliation) => Report = Report with
     {
-        LeakedBits = block.Ledger.TotalBits,
-        ReconciliationRounds = rounds,
+        LeakedBits = reconciliation.Result.Ledger.TotalBits,
+        ReconciliationMethod = reconciliation.Method,
+        ReconciliationRounds = reconciliation.Rounds,
+        DisclosedFrames = reconciliation.DisclosedFrames,
     };
 
     public void Verified(VerifiedBlock block, int disclosedFrames) => Report = Report with
     {
-        DisclosedFrames = disclosedFrames,
+        DisclosedFrames = Report.DisclosedFrames + disclosedFrames,
         KeyErrors = block.KeyErrors,
         LeakedBits = block.Ledger.TotalBits,
     };

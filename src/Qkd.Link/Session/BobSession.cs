@@ -57,6 +57,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private const int AnnouncementsInFlight = 8;
 
     private readonly BobSessionParts _parts;
+    private readonly LinkPace _pace = new(TimeProvider.System);
     private readonly SessionCore _core;
     private readonly PilotWatch _pilots;
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -414,10 +415,11 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
         using var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
         tally.Sifted(sifted);
+        _pace.Sifted(sifted);
         tally.CheckErrorRate(_parts.Agreement.QberLimit);
 
         // 4: reconciliation: Bob corrects.
-        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Bob, channel, tally, stop);
+        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Bob, channel, _pace, tally, stop);
 
         // 5, 6: verification, with his errors in the key basis.
         using var verified = await Verifying.RunAsync(corrected, LinkEnd.Bob, OperatingSystemRandomness.Instance, channel, tally, stop);
@@ -427,6 +429,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         var stated = LengthStatement.Read((await channel.ExpectAsync(MessageType.SecretLength, stop)).Span);
         using var bounded = verified.AgreeLength(stated.SecretBits);
         tally.Bounded(bounded);
+        _pace.Bounded(verified, bounded.SecretLength);
         await channel.SendAsync(MessageType.SecretLengthAccepted, ReadOnlyMemory<byte>.Empty, stop);
 
         // 8

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using Qkd.Distillation;
 using Qkd.Link.Wire;
 
@@ -8,29 +9,48 @@ namespace Qkd.Link.Session;
 internal static class Reconciling
 {
     public static async ValueTask<CorrectedBlock> RunAsync(
-        IReconciler reconciler, SiftedBlock sifted, LinkEnd end, BlockChannel channel, BlockTally tally, CancellationToken cancellationToken)
+        IReconciler reconciler, SiftedBlock sifted, LinkEnd end, BlockChannel channel, LinkPace pace, BlockTally tally, CancellationToken cancellationToken)
     {
-        using var reconciliation = reconciler.Begin(sifted, end, new(sifted.TestErrorRate));
+        using var reconciliation = reconciler.Begin(sifted, end, pace.Conditions(sifted));
         var buffer = new ArrayBufferWriter<byte>(64 * 1024);
-        var finished = false;
-        if (reconciliation.StartsFirst)
+        var (busy, shortest) = (TimeSpan.Zero, TimeSpan.MaxValue);
+        var received = ReadOnlyMemory<byte>.Empty;
+        var sentAt = 0L;
+        for (var first = true; ; first = false)
         {
-            finished = reconciliation.Step([], buffer);
-            await channel.SendAsync(MessageType.Reconciliation, buffer.WrittenMemory, cancellationToken);
-        }
+            if (!first || !reconciliation.StartsFirst)
+            {
+                received = await channel.ExpectAsync(MessageType.Reconciliation, cancellationToken);
+                if (sentAt != 0)
+                {
+                    shortest = TimeSpan.FromTicks(Math.Min(shortest.Ticks, Stopwatch.GetElapsedTime(sentAt).Ticks));
+                }
+            }
 
-        while (!finished)
-        {
-            var received = await channel.ExpectAsync(MessageType.Reconciliation, cancellationToken);
             buffer.ResetWrittenCount();
-            finished = reconciliation.Step(received.Span, buffer);
+            var began = Stopwatch.GetTimestamp();
+            var finished = reconciliation.Step(received.Span, buffer);
+            busy += Stopwatch.GetElapsedTime(began);
             if (buffer.WrittenCount > 0)
             {
+                sentAt = Stopwatch.GetTimestamp();
                 await channel.SendAsync(MessageType.Reconciliation, buffer.WrittenMemory, cancellationToken);
+            }
+
+            if (finished)
+            {
+                break;
             }
         }
 
-        tally.Reconciled(reconciliation.Result, reconciliation.Rounds);
+        if (shortest < TimeSpan.MaxValue)
+        {
+            // The peer's work for the shortest answer is in it: an upper bound, and a close one where there are many rounds.
+            pace.Answered(shortest);
+        }
+
+        (reconciler as AdaptiveReconciler)?.Learn(reconciliation.Method, sifted.TestErrorRate, sifted.KeyBitCount, busy);
+        tally.Reconciled(reconciliation);
         return reconciliation.Result;
     }
 }

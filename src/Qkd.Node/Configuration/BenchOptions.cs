@@ -1,3 +1,5 @@
+using Qkd.Distillation;
+
 namespace Qkd.Node.Configuration;
 
 /// <summary>The whole configuration: section <c>Bench</c>. Immutable; validated by <see cref="BenchOptionsValidator"/> before anything starts.</summary>
@@ -54,6 +56,11 @@ public sealed record ProtocolOptions
 
     /// <summary>Each of the failure probabilities of the finite-key bound and of the verification.</summary>
     public double Epsilon { get; init; } = 1e-10;
+
+    /// <summary>
+    /// Error correction. Auto: for each block what promises more secret bits a second. Ldpc rests on no argument about what Bob says; see docs/security.md. Alice's setting counts.
+    /// </summary>
+    public ReconciliationMethod Reconciliation { get; init; } = ReconciliationMethod.Auto;
 
     /// <summary>The receiver's detectors have efficiencies η(1 ± this).</summary>
     public double EfficiencyMismatch { get; init; }

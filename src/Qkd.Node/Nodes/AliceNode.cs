@@ -21,6 +21,7 @@ public sealed class AliceNode : INode
     private readonly NodeParts _parts;
     private readonly AliceOptions _options;
     private readonly LinkAgreement _agreement;
+    private readonly AdaptiveReconciler _reconciler;
     private readonly ILogger _logger;
     private CancellationToken _ending;
     private readonly TcpListener _listener;
@@ -30,6 +31,7 @@ public sealed class AliceNode : INode
         _parts = parts;
         _options = options;
         _agreement = Agreement.From(parts.Options.Protocol);
+        _reconciler = AdaptiveReconciler.Create(parts.Options.Protocol.Reconciliation, OperatingSystemRandomness.Instance);
         _logger = parts.Loggers.CreateLogger<AliceNode>();
         _listener = listener;
         Monitor = monitor;
@@ -128,7 +130,7 @@ public sealed class AliceNode : INode
                     Sink = Keys,
                     Monitor = Monitor,
                     Handler = Keys,
-                    Reconciler = new CascadeReconciler(),
+                    Reconciler = _reconciler,
                     Randomness = OperatingSystemRandomness.Instance,
                     Timeouts = Agreement.Timeouts(_options.Link),
                 });

@@ -20,6 +20,7 @@ public sealed class BobNode : INode
     private readonly NodeParts _parts;
     private readonly BobOptions _options;
     private readonly LinkAgreement _agreement;
+    private readonly AdaptiveReconciler _reconciler;
     private readonly ILogger _logger;
     private CancellationToken _ending;
     private readonly CountRateGuard _guard;
@@ -31,6 +32,7 @@ public sealed class BobNode : INode
         _parts = parts;
         _options = parts.Options.Bob!;
         _agreement = Agreement.From(parts.Options.Protocol);
+        _reconciler = AdaptiveReconciler.Create(parts.Options.Protocol.Reconciliation, OperatingSystemRandomness.Instance);
         _logger = parts.Loggers.CreateLogger<BobNode>();
         _guard = new CountRateGuard(_options.Receiver.CountRateLimitHertz, monitor);
         Monitor = monitor;
@@ -153,7 +155,7 @@ public sealed class BobNode : INode
             Sink = Keys,
             Monitor = Monitor,
             Handler = Keys,
-            Reconciler = new CascadeReconciler(),
+            Reconciler = _reconciler,
             Timeouts = Agreement.Timeouts(_options.Link),
         };
     }

@@ -187,9 +187,13 @@ public sealed class WholeBlockTests
 
         private sealed class Spoiled(IReconciliation inner, int bit) : IReconciliation
         {
+            public string Method => inner.Method;
+
             public bool StartsFirst => inner.StartsFirst;
 
             public int Rounds => inner.Rounds;
+
+            public int DisclosedFrames => inner.DisclosedFrames;
 
             public CorrectedBlock Result { get => field ??= Spoil(); private set; }
 

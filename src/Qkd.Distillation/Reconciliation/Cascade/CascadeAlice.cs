@@ -23,9 +23,13 @@ internal sealed class CascadeAlice : IReconciliation
         _frames = [.. Enumerable.Range(0, _plan.Frames).Select(frame => new CascadeFrame(_plan, frame, _bits.Key.Words))];
     }
 
+    public string Method => CascadeReconciler.MethodName;
+
     public bool StartsFirst => true;
 
     public int Rounds { get; private set; }
+
+    public int DisclosedFrames => 0;
 
     public CorrectedBlock Result
     {

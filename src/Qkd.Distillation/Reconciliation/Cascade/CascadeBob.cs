@@ -12,9 +12,13 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
     private bool _finished;
     private CorrectedBlock? _result;
 
+    public string Method => CascadeReconciler.MethodName;
+
     public bool StartsFirst => false;
 
     public int Rounds { get; private set; }
+
+    public int DisclosedFrames => 0;
 
     public CorrectedBlock Result => _result ?? (_finished ? _result = Correct() : throw new InvalidOperationException("The reconciliation has not finished."));
 

@@ -14,7 +14,9 @@ namespace Qkd.Distillation;
 public sealed class CascadeReconciler : IReconciler
 {
     /// <inheritdoc/>
-    public string Name => "cascade";
+    public string Name => MethodName;
+
+    internal const string MethodName = "cascade";
 
     /// <inheritdoc/>
     public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)

@@ -1,0 +1,100 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Qkd.Distillation;
+
+namespace Qkd.Cli.Benchmarking;
+
+/// <summary>Error correction of random bits with random errors, each end's work counted apart. The slower end decides.</summary>
+internal sealed class ReconciliationStage(IReconciler reconciler, double errorRate, int bits) : IBenchmarkStage
+{
+    public string Name => reconciler.Name;
+
+    public IEnumerable<BenchmarkFigure> Measure(TimeSpan time, CancellationToken cancellationToken)
+    {
+        var (aliceRates, bobRates) = (new List<double>(), new List<double>());
+        var (told, entropy, frames, failed, rounds) = (0.0, 0.0, 0, 0, 0);
+        var began = Stopwatch.GetTimestamp();
+        for (var run = 0; aliceRates.Count < 3 || Stopwatch.GetElapsedTime(began) < time; run++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var (aliceBits, bobBits, errors) = Draw(new Random(), errorRate, bits);
+            using var alice = reconciler.Begin(BroughtBits.OfSinglePhotons(aliceBits, bits, 0, 0, 1e-10, 1e-10), LinkEnd.Alice, new(errorRate));
+            using var bob = reconciler.Begin(BroughtBits.OfSinglePhotons(bobBits, bits, 0, 0, 1e-10, 1e-10), LinkEnd.Bob, new(errorRate));
+            var (aliceTime, bobTime) = Talk(alice, bob);
+            if (run == 0)
+            {
+                // The compiler settles.
+                continue;
+            }
+
+            aliceRates.Add(bits / aliceTime.TotalSeconds / 1e6);
+            bobRates.Add(bits / bobTime.TotalSeconds / 1e6);
+            var q = (double)errors / bits;
+            told += alice.Result.Ledger.ReconciliationBits;
+            entropy += bits * FiniteKey.BinaryEntropy(q);
+            frames += alice.Result.FrameStarts.Count - 1;
+            failed += alice.DisclosedFrames;
+            rounds = Math.Max(rounds, alice.Rounds);
+        }
+
+        var (a, b) = (Measuring.Median(aliceRates), Measuring.Median(bobRates));
+        yield return new($"{Name}_mbps", Math.Min(a, b), "Mb/s", FormattableString.Invariant($"{errorRate:P1} errors; Alice {a:0} Mb/s, Bob {b:0} Mb/s, {rounds} rounds"));
+        yield return new($"{Name}_efficiency", told / entropy, "", FormattableString.Invariant($"f over {frames} frames"));
+        if (Name == "ldpc")
+        {
+            yield return new($"{Name}_frame_error_rate", (double)failed / frames, "", $"{failed} of {frames} frames disclosed");
+        }
+    }
+
+    private static (TimeSpan Alice, TimeSpan Bob) Talk(IReconciliation alice, IReconciliation bob)
+    {
+        var (fromAlice, fromBob) = (new ArrayBufferWriter<byte>(), new ArrayBufferWriter<byte>());
+        var (aliceTime, bobTime) = (TimeSpan.Zero, TimeSpan.Zero);
+        for (var (aliceDone, bobDone) = (false, false); !(aliceDone && bobDone);)
+        {
+            fromAlice.ResetWrittenCount();
+            var start = Stopwatch.GetTimestamp();
+            aliceDone = alice.Step(fromBob.WrittenSpan, fromAlice);
+            var turned = Stopwatch.GetTimestamp();
+            aliceTime += Stopwatch.GetElapsedTime(start, turned);
+            if (!bobDone)
+            {
+                fromBob.ResetWrittenCount();
+                bobDone = bob.Step(fromAlice.WrittenSpan, fromBob);
+                bobTime += Stopwatch.GetElapsedTime(turned);
+            }
+        }
+
+        // The corrected bits are part of the work.
+        var before = Stopwatch.GetTimestamp();
+        _ = alice.Result;
+        var between = Stopwatch.GetTimestamp();
+        _ = bob.Result;
+        return (aliceTime + Stopwatch.GetElapsedTime(before, between), bobTime + Stopwatch.GetElapsedTime(between));
+    }
+
+    private static (ulong[] Alice, ulong[] Bob, int Errors) Draw(Random random, double errorRate, int bits)
+    {
+        var alice = new ulong[(bits + 63) / 64];
+        random.NextBytes(MemoryMarshal.AsBytes(alice.AsSpan()));
+        if ((bits & 63) != 0)
+        {
+            alice[^1] &= (1UL << bits) - 1;
+        }
+
+        var bob = (ulong[])alice.Clone();
+        var errors = 0;
+
+        // From error to error: the gaps between them are geometric.
+        for (var place = Gap(); place < bits; place += 1 + Gap())
+        {
+            bob[place >> 6] ^= 1UL << (int)place;
+            errors++;
+        }
+
+        return (alice, bob, errors);
+
+        long Gap() => (long)(Math.Log(1 - random.NextDouble()) / Math.Log(1 - errorRate));
+    }
+}
