@@ -58,9 +58,11 @@ public sealed record SecurityParameters
     /// <summary>
     /// Security parameter of one block's key before authentication: 2 √(9 ε_d² + ε_a² + ε_b² + ε_c²) + ε_PA + ε_EV. It adds up over blocks.
     /// </summary>
-    public double Total()
+    public double Total() => Total(Mismatch.Exists);
+
+    internal double Total(bool withMismatch)
     {
-        var mismatch = Mismatch.Exists ? (MismatchRatio * MismatchRatio) + (MismatchLoss * MismatchLoss) : 0;
+        var mismatch = withMismatch ? (MismatchRatio * MismatchRatio) + (MismatchLoss * MismatchLoss) : 0;
         return (2 * Math.Sqrt((9 * Concentration * Concentration) + (Sampling * Sampling) + mismatch)) + Amplification + Verification;
     }
 

@@ -1,13 +1,17 @@
 namespace Qkd.Distillation;
 
 /// <summary>Finite-key bounds on the secret length of a block.</summary>
-public static class FiniteKey
+public static partial class FiniteKey
 {
     /// <summary>
     /// Relative margin for the floating point of a bound, taken off against the key holder: of the single-photon detections, and one bit more.
     /// The last digits of two platforms' exponentials and logarithms differ by far less.
     /// </summary>
     public const double NumericalMargin = 1e-9;
+
+    private const string NotFinite = "an intermediate is not finite";
+    private const string NoSinglePhotons = "no single photons are left in the key or in the test basis";
+    private const string Disordered = "the intensities do not satisfy μ1 > μ2 + μ3 and μ2 > μ3 over their whole intervals";
 
     /// <summary>
     /// Two decoys, variable length, with detector mismatch: Tupkary, Nahar, Sinha, Lütkenhaus, arXiv:2408.17349, Quantum 9, 1937 (2025). The number of
@@ -22,24 +26,25 @@ public static class FiniteKey
     public static TwoDecoyBound TwoDecoy(TwoDecoyInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        Validate(inputs);
+        inputs.Security.Validate();
         var (delta1, delta2) = Mismatch(inputs.Security.Mismatch);
-        var bound = new TwoDecoyBound { Delta1 = delta1, Delta2 = delta2, LeakedBits = inputs.LeakedBits };
-        var box = new IntensityBox(inputs.Intensities);
-        if (!box.IsOrdered)
+        return TwoDecoy(inputs, delta1, delta2, inputs.Security.Mismatch.Exists);
+    }
+
+    /// <summary>The same with δ1 and δ2 as they are given, in place of those of the inputs' detector model.</summary>
+    /// <param name="inputs">Counts, leak and failure probabilities.</param>
+    /// <param name="delta1">δ1: what the detector mismatch adds to the phase error rate; not negative.</param>
+    /// <param name="delta2">δ2: the share of detections that the detector mismatch may take; not negative. 1 or more leaves no key.</param>
+    /// <exception cref="DistillationException">The inputs are no counts or probabilities, or a δ is negative or not finite.</exception>
+    public static TwoDecoyBound TwoDecoy(TwoDecoyInputs inputs, double delta1, double delta2)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        if (!(delta1 >= 0 && delta2 >= 0 && double.IsFinite(delta1) && double.IsFinite(delta2)))
         {
-            return bound with { Reason = "the intensities do not satisfy μ1 > μ2 + μ3 and μ2 > μ3 over their whole intervals" };
+            throw new DistillationException(FormattableString.Invariant($"The detector mismatch is out of range: δ1 {delta1}, δ2 {delta2}."));
         }
 
-        var probabilities = inputs.Intensities.Select(intensity => intensity.Probability).ToArray();
-        var concentration = inputs.Security.Concentration;
-        bound = bound with
-        {
-            KeySinglePhotons = SinglePhotons(box, ScaledCounts.Of(inputs.KeyCounts, probabilities, concentration), probabilities),
-            TestSinglePhotons = SinglePhotons(box, ScaledCounts.Of(inputs.TestCounts, probabilities, concentration), probabilities),
-            TestSinglePhotonErrors = SinglePhotonErrors(box, ScaledCounts.Of(inputs.TestErrors, probabilities, concentration), probabilities),
-        };
-        return Round(Length(bound, inputs.Security), inputs.KeyCounts.Sum());
+        return TwoDecoy(inputs, delta1, delta2, delta1 != 0 || delta2 != 0);
     }
 
     /// <summary>δ1 and δ2 of a pair of detectors that may differ, without or with random swapping of their roles.</summary>
@@ -75,18 +80,49 @@ public static class FiniteKey
         _ => double.NaN,
     };
 
+    private static TwoDecoyBound TwoDecoy(TwoDecoyInputs inputs, double delta1, double delta2, bool mismatch)
+    {
+        Validate(inputs);
+        var bound = new TwoDecoyBound
+        {
+            Delta1 = delta1,
+            Delta2 = delta2,
+            LeakedBits = inputs.LeakedBits,
+            SecurityParameter = inputs.Security.Total(mismatch),
+        };
+        var box = new IntensityBox(inputs.Intensities);
+        if (!box.IsOrdered)
+        {
+            return bound with { Reason = Disordered };
+        }
+
+        var probabilities = inputs.Intensities.Select(intensity => intensity.Probability).ToArray();
+
+        // ln(2/ε²) in two terms: ε² underflows for the smallest ε.
+        var logarithm = Math.Log(2) - (2 * Math.Log(inputs.Security.Concentration));
+        ScaledCounts Scaled(IReadOnlyList<long> counts) => ScaledCounts.Of(counts, probabilities, logarithm);
+        bound = bound with
+        {
+            KeySinglePhotons = DecoyEstimates.SinglePhotons(box, Scaled(inputs.KeyCounts), probabilities, inputs.KeyCounts.Sum()),
+            TestSinglePhotons = DecoyEstimates.SinglePhotons(box, Scaled(inputs.TestCounts), probabilities, inputs.TestCounts.Sum()),
+            TestSinglePhotonErrors = DecoyEstimates.SinglePhotonErrors(box, Scaled(inputs.TestErrors), probabilities, 1, 2),
+        };
+        bound = Length(bound, inputs.Security);
+        return Rounded(bound, bound.KeySinglePhotons, inputs.KeyCounts.Sum());
+    }
+
     /// <summary>From K1, X1 and v to the length. Monotone: up with K1 and X1, down with v and with the leak.</summary>
-    internal static TwoDecoyBound Length(TwoDecoyBound bound, SecurityParameters security)
+    private static TwoDecoyBound Length(TwoDecoyBound bound, SecurityParameters security)
     {
         double k1 = bound.KeySinglePhotons, x1 = bound.TestSinglePhotons, v = bound.TestSinglePhotonErrors;
         if (!double.IsFinite(k1) || !double.IsFinite(x1) || !double.IsFinite(v) || !double.IsFinite(bound.LeakedBits))
         {
-            return bound with { Reason = "an intermediate is not finite" };
+            return bound with { Reason = NotFinite };
         }
 
         if (k1 <= 0 || x1 <= 0)
         {
-            return bound with { Reason = "no single photons are left in the key or in the test basis" };
+            return bound with { Reason = NoSinglePhotons };
         }
 
         var e = Math.Clamp(v / x1, 0, 1);
@@ -107,79 +143,50 @@ public static class FiniteKey
         return bound with { SecretLength = length };
     }
 
-    private static TwoDecoyBound Round(TwoDecoyBound bound, long keyBits)
+    /// <summary>From l to the lengths that may be used: margin off, rounded down, and none where the formula gives no number.</summary>
+    /// <param name="bound">The bound with its <see cref="KeyBound.SecretLength"/>, or with a <see cref="KeyBound.Reason"/> why there is none.</param>
+    /// <param name="secure">The bits that the key is made from, as bounded: what the relative margin is taken of.</param>
+    /// <param name="keyBits">The bits that go into privacy amplification.</param>
+    /// <param name="what">What <paramref name="secure"/> counts, in words.</param>
+    private static T Rounded<T>(T bound, double secure, long keyBits, string what = "single photons")
+        where T : KeyBound
     {
         if (bound.Reason.Length > 0)
         {
-            return bound;
+            return bound with { SecretLength = 0 };
         }
 
-        var least = bound.SecretLength - (NumericalMargin * bound.KeySinglePhotons) - 1;
-        if (!(bound.PhaseErrorRate < 0.5) || !double.IsFinite(least) || least < 1)
+        if (!double.IsFinite(bound.SecretLength))
+        {
+            return bound with { SecretLength = 0, Reason = NotFinite };
+        }
+
+        var least = bound.SecretLength - (NumericalMargin * secure) - 1;
+        if (!(bound.PhaseErrorRate < 0.5) || !(least >= 1))
         {
             var reason = FormattableString.Invariant(
-                $"phase error rate {bound.PhaseErrorRate:P2}, {bound.KeySinglePhotons:0} single photons, {bound.LeakedBits:0} bits leaked: nothing is left");
+                $"phase error rate {bound.PhaseErrorRate:P2}, {secure:0} {what}, {bound.LeakedBits:0} bits leaked: nothing is left");
             return bound with { Reason = reason };
         }
 
-        var acceptable = Math.Min((long)Math.Floor(least), keyBits - 1);
+        var acceptable = Math.Max(0, Math.Min((long)Math.Floor(least), keyBits - 1));
         var stated = Math.Max(0, (acceptable - 8) / 8 * 8);
         return bound with { LongestAcceptable = acceptable, StatedLength = stated, Reason = stated == 0 ? "the bound leaves less than two bytes" : "" };
     }
 
     private static double Deviation(double n, double delta, double epsilon) => delta == 0 ? 0 : Math.Sqrt(Math.Log(1 / epsilon) / n);
 
-    /// <summary>s1: the lower bound on single-photon detections of a basis, at its worst point.</summary>
-    private static double SinglePhotons(IntensityBox box, ScaledCounts counts, double[] probabilities) => Math.Max(0, box.Least(mu =>
-    {
-        var (mu1, mu2, mu3) = (mu[0], mu[1], mu[2]);
-        var vacuum = Gradient.Max0(((mu2 * counts.Low(mu, 2)) - (mu3 * counts.High(mu, 1))) / (mu2 - mu3));
-        var brightShare = (mu2 - mu3) * (mu2 + mu3) / (mu1 * mu1) * (counts.High(mu, 0) - vacuum);
-        return OnePhoton(mu, probabilities) * mu1 * (counts.Low(mu, 1) - counts.High(mu, 2) - brightShare) / ((mu2 - mu3) * (mu1 - mu2 - mu3));
-    }));
-
-    /// <summary>v: the upper bound on single-photon errors of a basis, at its worst point.</summary>
-    private static double SinglePhotonErrors(IntensityBox box, ScaledCounts errors, double[] probabilities) => -box.Least(mu =>
-        OnePhoton(mu, probabilities) * (errors.Low(mu, 2) - errors.High(mu, 1)) / (mu[1] - mu[2]));
-
-    /// <summary>τ1 = Σ p e^-μ μ.</summary>
-    private static Gradient OnePhoton(Gradient[] mu, double[] probabilities) =>
-        (probabilities[0] * Gradient.Exp(-mu[0]) * mu[0])
-        + (probabilities[1] * Gradient.Exp(-mu[1]) * mu[1])
-        + (probabilities[2] * Gradient.Exp(-mu[2]) * mu[2]);
-
     private static void Validate(TwoDecoyInputs inputs)
     {
         inputs.Security.Validate();
-        var lists = new[] { inputs.KeyCounts, inputs.TestCounts, inputs.TestErrors };
-        if (inputs.Intensities.Count != BlockParameters.IntensityCount || lists.Any(list => list.Count != BlockParameters.IntensityCount))
-        {
-            throw new DistillationException("The two-decoy bound needs counts of three intensities.");
-        }
-
-        if (lists.Any(list => list.Any(count => count is < 0 or > 1L << 52))
-            || inputs.TestErrors.Zip(inputs.TestCounts).Any(pair => pair.First > pair.Second)
-            || inputs.LeakedBits < 0
-            || inputs.Intensities.Any(intensity => !(intensity.Probability is > 0 and < 1)))
-        {
-            throw new DistillationException("The two-decoy bound was given impossible counts or probabilities.");
-        }
-    }
-
-    /// <summary>c_i^± = e^μ/p (c_i ± D), D = √(n/2 ln(2/ε_d²)), n the total over the intensities. No clipping.</summary>
-    private sealed record ScaledCounts(double[] LowOverP, double[] HighOverP)
-    {
-        public static ScaledCounts Of(IReadOnlyList<long> counts, double[] probabilities, double epsilon)
-        {
-            // ln(2/ε²) in two terms: ε² underflows for the smallest ε.
-            var deviation = Math.Sqrt(counts.Sum() / 2.0 * (Math.Log(2) - (2 * Math.Log(epsilon))));
-            return new(
-                [.. counts.Select((count, i) => (count - deviation) / probabilities[i])],
-                [.. counts.Select((count, i) => (count + deviation) / probabilities[i])]);
-        }
-
-        public Gradient Low(Gradient[] mu, int intensity) => LowOverP[intensity] * Gradient.Exp(mu[intensity]);
-
-        public Gradient High(Gradient[] mu, int intensity) => HighOverP[intensity] * Gradient.Exp(mu[intensity]);
+        DecoyEstimates.Validate(
+            "two-decoy",
+            BlockParameters.IntensityCount,
+            inputs.Intensities,
+            inputs.LeakedBits,
+            ("key counts", inputs.KeyCounts),
+            ("test counts", inputs.TestCounts),
+            ("test errors", inputs.TestErrors));
+        DecoyEstimates.ValidateErrors("test", inputs.TestErrors, inputs.TestCounts);
     }
 }

@@ -1,8 +1,8 @@
 namespace Qkd.Distillation;
 
-/// <summary>The intervals of three intensities, and the least value that a function takes in them.</summary>
+/// <summary>The intervals of two or three intensities, and the least value that a function takes in them.</summary>
 /// <remarks>
-/// The function is computed with intervals for the value and for its three derivatives. Where a derivative keeps its sign over the box, the
+/// The function is computed with intervals for the value and for its derivatives. Where a derivative keeps its sign over the box, the
 /// least value lies on that side of it: the box is reduced to the side. Where it does not, the box is halved, and after
 /// <see cref="MaximumDepth"/> halvings the lower end of the value's interval is taken. So the result is never above the least value,
 /// whether or not the function is monotone, and is exact where it is.
@@ -11,15 +11,21 @@ internal sealed class IntensityBox(IReadOnlyList<IntensityClass> intensities)
 {
     private const int MaximumDepth = 9;
 
-    /// <summary>Whether μ1 > μ2 + μ3, μ2 > μ3 and μ3 ≥ 0 everywhere in the box.</summary>
+    /// <summary>
+    /// Whether, everywhere in the box, μ1 > μ2 + μ3, μ2 > μ3 and μ3 ≥ 0 (three intensities), or μ1 > μ2 > 0 (two).
+    /// </summary>
     public bool IsOrdered =>
         intensities.All(intensity => intensity.MeanLow >= 0 && intensity.MeanLow <= intensity.MeanHigh && double.IsFinite(intensity.MeanHigh))
-        && intensities[0].MeanLow > intensities[1].MeanHigh + intensities[2].MeanHigh
-        && intensities[1].MeanLow > intensities[2].MeanHigh;
+        && (intensities.Count == 2
+            ? intensities[0].MeanLow > intensities[1].MeanHigh && intensities[1].MeanLow > 0
+            : intensities[0].MeanLow > intensities[1].MeanHigh + intensities[2].MeanHigh && intensities[1].MeanLow > intensities[2].MeanHigh);
 
-    /// <summary>A lower bound on the least value of a function of the three means; NaN if it cannot be bounded.</summary>
+    /// <summary>A lower bound on the least value of a function of the means; NaN if it cannot be bounded.</summary>
     public double Least(Func<Gradient[], Gradient> function) =>
         Least(function, [.. intensities.Select(intensity => new Interval(intensity.MeanLow, intensity.MeanHigh))], 0);
+
+    /// <summary>An upper bound on the greatest value of a function of the means; NaN if it cannot be bounded.</summary>
+    public double Greatest(Func<Gradient[], Gradient> function) => -Least(mu => -function(mu));
 
     private static double Least(Func<Gradient[], Gradient> function, Interval[] box, int depth)
     {

@@ -34,7 +34,7 @@ internal static class BoundGen
             Security = security,
         };
 
-    private static Gen<double> Epsilon => Gen.Double[-30, -3].Select(exponent => Math.Max(1e-30, Math.Pow(10, exponent)));
+    public static Gen<double> Epsilon => Gen.Double[-30, -3].Select(exponent => Math.Max(1e-30, Math.Pow(10, exponent)));
 
     private static Gen<SecurityParameters> Security =>
         from a in Gen.Select(Epsilon, Epsilon, Epsilon)
