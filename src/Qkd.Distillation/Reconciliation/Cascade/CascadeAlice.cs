@@ -1,15 +1,26 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Qkd.Distillation;
 
-/// <summary>Alice's end of Cascade: tells the parities of the first pass, then answers until Bob asks no more.</summary>
+/// <summary>
+/// Alice's end of Cascade: tells the parities of the first pass, then answers until Bob asks no more. All she keeps of the search is which
+/// blocks are halved at the moment.
+/// </summary>
 internal sealed class CascadeAlice : IReconciliation
 {
     private readonly SiftedBlock _block;
     private readonly SiftedBits _bits;
     private readonly CascadePlan _plan;
-    private readonly int _firstExponent;
-    private readonly CascadeFrame[] _frames;
+    private readonly CascadeBlockSizes _sizes;
+    private readonly CascadeTrees _trees;
+    private readonly CascadeBitWriter _parities = new();
+    private readonly Frame[] _frames;
+    private readonly uint[] _searches;
+    private readonly int _searchesEach;
+    private readonly ulong[] _tops;
+    private int[] _unfinished;
     private long _told;
     private bool _finished;
     private CorrectedBlock? _result;
@@ -18,9 +29,14 @@ internal sealed class CascadeAlice : IReconciliation
     {
         _block = block;
         _bits = block.TakeBits();
-        _firstExponent = CascadePlan.FirstExponentFor(expectedErrorRate);
-        _plan = new(_bits.Key.Length, _firstExponent);
-        _frames = [.. Enumerable.Range(0, _plan.Frames).Select(frame => new CascadeFrame(_plan, frame, _bits.Key.Words))];
+        _sizes = CascadeBlockSizes.For(expectedErrorRate);
+        _plan = new(_bits.Key.Length, _sizes);
+        _trees = new(_plan);
+        _frames = new Frame[_plan.Frames];
+        _unfinished = [.. Enumerable.Range(0, _plan.Frames)];
+        _searchesEach = _plan.Tops(0);
+        _searches = new uint[(long)_plan.Frames * _searchesEach];
+        _tops = new ulong[_plan.Levels.TopWords(_plan.TopExponent(0))];
     }
 
     public string Method => CascadeReconciler.MethodName;
@@ -31,18 +47,9 @@ internal sealed class CascadeAlice : IReconciliation
 
     public int DisclosedFrames => 0;
 
-    public CorrectedBlock Result
-    {
-        get
-        {
-            if (!_finished || _result is not null)
-            {
-                return _result ?? throw new InvalidOperationException("The reconciliation has not finished.");
-            }
-
-            return _result = new(_block, LinkEnd.Alice, _bits.Key, _plan.Starts(), CascadeReconciler.Ledger(_block, _told), null);
-        }
-    }
+    public CorrectedBlock Result => _result ?? (_finished
+        ? _result = new(_block, LinkEnd.Alice, _bits.Key, _plan.Starts(), CascadeReconciler.Ledger(_block, _told), null)
+        : throw new InvalidOperationException("The reconciliation has not finished."));
 
     public bool Step(ReadOnlySpan<byte> received, IBufferWriter<byte> toSend)
     {
@@ -51,34 +58,38 @@ internal sealed class CascadeAlice : IReconciliation
             throw new InvalidOperationException("The reconciliation has finished.");
         }
 
-        using var parities = new BitAppender();
         if (Rounds++ == 0)
         {
             toSend.WriteUInt32((uint)_plan.Bits);
-            toSend.WriteByte((byte)_firstExponent);
+            toSend.WriteByte((byte)_sizes.First);
+            toSend.WriteByte((byte)_sizes.Second);
+            toSend.WriteByte((byte)_sizes.Third);
             for (var frame = 0; frame < _frames.Length; frame++)
             {
-                TellPass(frame, 0, parities);
+                _plan.CopyFrame(frame, _bits.Key.Words, _trees.Bits(frame));
+                TellNextPasses(frame);
             }
         }
         else
         {
-            Answer(received, parities);
-            _finished = parities.Length == 0;
+            Answer(received);
         }
 
-        Count(parities.Length);
-        toSend.WriteWords(parities.Words);
+        _told += _parities.Length;
+        if (_told > _block.KeyBitCount)
+        {
+            throw new DistillationException($"Error correction asks for more parities than block {_block.BlockId} has bits.");
+        }
+
+        _parities.Flush(toSend);
         return _finished;
     }
 
     public void Dispose()
     {
-        foreach (var frame in _frames)
-        {
-            frame.Dispose();
-        }
-
+        _trees.Dispose();
+        _parities.Dispose();
+        BitString.Erase(_tops);
         _bits.Intensities.Dispose();
         if (_result is null)
         {
@@ -86,50 +97,168 @@ internal sealed class CascadeAlice : IReconciliation
         }
     }
 
-    private void Answer(ReadOnlySpan<byte> questions, BitAppender parities)
+    private void Answer(ReadOnlySpan<byte> received)
     {
-        var reader = new MessageReader(questions, "question about parities");
-        for (var frame = 0; frame < _frames.Length; frame++)
+        var reader = new CascadeBitReader(received, "question about parities");
+        var left = 0;
+        foreach (var frame in _unfinished)
         {
-            var count = reader.ReadUInt16();
-            for (var i = 0; i < count; i++)
+            var goesOn = true;
+            if (_frames[frame].Searches > 0)
             {
-                var question = reader.ReadUInt32();
-                var (pass, node) = ((int)(question >> CascadeMessages.PassShift), (int)(question & ((1 << CascadeMessages.PassShift) - 1)));
-                if (pass >= CascadePlan.Passes || node >= 2 << _plan.Exponent)
-                {
-                    throw reader.Malformed($"it asks for node {node} of pass {pass}");
-                }
+                Halve(frame, ref reader);
+            }
+            else
+            {
+                goesOn = Next(frame, ref reader);
+            }
 
-                if (node == 0)
-                {
-                    TellPass(frame, pass, parities);
-                }
-                else
-                {
-                    parities.Append((uint)_frames[frame].Parity(pass, node), 1);
-                }
+            if (goesOn)
+            {
+                _unfinished[left++] = frame;
             }
         }
 
         reader.End();
-    }
-
-    private void TellPass(int frame, int pass, BitAppender parities)
-    {
-        var firstTop = 1 << (_plan.Exponent - _plan.TopExponent(pass));
-        for (var i = 0; i < _plan.ToldTops(frame, pass); i++)
+        if (left < _unfinished.Length)
         {
-            parities.Append((uint)_frames[frame].Parity(pass, firstTop + i), 1);
+            Array.Resize(ref _unfinished, left);
+            _finished = left == 0;
         }
     }
 
-    private void Count(int parities)
+    /// <summary>Every block that is searched gives way to the half that has the error.</summary>
+    private void Halve(int frame, ref CascadeBitReader reader)
     {
-        _told += parities;
-        if (_told > _block.KeyBitCount)
+        ref var state = ref _frames[frame];
+        var searches = _searches.AsSpan(frame * _searchesEach, state.Searches);
+        ref var tree = ref MemoryMarshal.GetReference(_trees.Of(frame, state.Pass));
+        var left = 0;
+        for (var done = 0; done < searches.Length; done += 64)
         {
-            throw new DistillationException($"Error correction asks for more parities than block {_block.BlockId} has bits.");
+            var some = searches[done..Math.Min(done + 64, searches.Length)];
+            var halves = reader.Read(some.Length);
+            ulong parities = 0;
+            for (var i = 0; i < some.Length; i++)
+            {
+                var search = some[i];
+                var half = (int)(search >> CascadeMessages.HalfShift);
+                search += ((uint)(halves >> i) & 1) << half;
+                search -= 1u << CascadeMessages.HalfShift;
+                parities |= Parity(ref tree, search) << i;
+
+                // One with halves of one place has been answered for the last time.
+                searches[left] = search;
+                left += half > 1 ? 1 : 0;
+            }
+
+            _parities.Append(parities, some.Length);
         }
+
+        state.Searches = left;
+        if (left == 0)
+        {
+            _trees.Release(frame);
+        }
+    }
+
+    private ulong Parity(ref ulong tree, uint search)
+    {
+        ref readonly var halving = ref _plan.Levels.Halvings[(int)(search >> CascadeMessages.HalfShift)];
+        var place = search & CascadeMessages.PlaceMask;
+        return halving.Parity(Unsafe.Add(ref tree, halving.Word(place)), place);
+    }
+
+    private bool Next(int frame, ref CascadeBitReader reader)
+    {
+        var next = (int)reader.Read(CascadeMessages.NextBits);
+        ref var state = ref _frames[frame];
+        if (next < state.Begun)
+        {
+            state.Pass = (byte)next;
+            StartSearch(frame, ref reader);
+        }
+        else if (next == CascadeMessages.Tell && state.Begun < CascadePlan.Passes)
+        {
+            TellNextPasses(frame);
+        }
+        else if (next != CascadeMessages.Finish)
+        {
+            throw reader.Malformed($"it asks for pass {next}, where {state.Begun} have begun");
+        }
+
+        return next != CascadeMessages.Finish;
+    }
+
+    private void StartSearch(int frame, ref CascadeBitReader reader)
+    {
+        ref var state = ref _frames[frame];
+        var pass = state.Pass;
+        var topExponent = _plan.TopExponent(pass);
+        var tops = _plan.Tops(pass);
+        var digits = (int)reader.Read(CascadeMessages.DigitBits);
+        var count = 1 << digits | (int)reader.Read(digits);
+        if (count > tops)
+        {
+            throw reader.Malformed($"it names {count} blocks of pass {pass}, which has {tops}");
+        }
+
+        var rice = CascadeMessages.RiceBits(tops, count);
+        var searches = _searches.AsSpan(frame * _searchesEach, count);
+        if (pass >= CascadePlan.MainPasses)
+        {
+            _trees.Build(frame, pass);
+        }
+
+        ref var tree = ref MemoryMarshal.GetReference(_trees.Of(frame, pass));
+        var top = -1;
+        var left = 0;
+        for (var i = 0; i < count; i++)
+        {
+            top += 1 + (reader.ReadOnes(tops >> rice) << rice | (int)reader.Read(rice));
+            if (top >= tops)
+            {
+                throw reader.Malformed($"it names block {top} of pass {pass}, which has {tops}");
+            }
+
+            var known = reader.ReadOnes(topExponent - 1);
+            var place = (top << topExponent) | (int)reader.Read(known) << (topExponent - known);
+            var half = topExponent - known - 1;
+            var search = CascadeMessages.Search(place, half);
+            _parities.Append(Parity(ref tree, search), 1);
+            searches[left] = search;
+            left += half > 0 ? 1 : 0;
+        }
+
+        state.Searches = left;
+        if (left == 0)
+        {
+            _trees.Release(frame);
+        }
+    }
+
+    private void TellNextPasses(int frame)
+    {
+        ref var state = ref _frames[frame];
+        var pass = (int)state.Begun;
+        state.Begun = (byte)CascadePlan.NextPasses(pass);
+        if (pass >= CascadePlan.MainPasses)
+        {
+            _parities.Append(_plan.Halves.Parities(_trees.Bits(frame)), CascadePlan.Passes - CascadePlan.MainPasses);
+            return;
+        }
+
+        _trees.Build(frame, pass);
+        var exponent = _plan.TopExponent(pass);
+        var tops = _tops.AsSpan(0, _plan.Levels.TopWords(exponent));
+        _plan.Levels.Tops(_trees.Of(frame, pass), exponent, tops);
+        _parities.Append(tops, _plan.ToldTops(frame, pass));
+    }
+
+    private struct Frame
+    {
+        public byte Begun;
+        public byte Pass;
+        public int Searches;
     }
 }

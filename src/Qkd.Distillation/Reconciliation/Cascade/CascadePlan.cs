@@ -1,7 +1,26 @@
 namespace Qkd.Distillation;
 
+/// <summary>log2 of the block sizes of the passes that search the whole frame, ascending. Alice chooses; her first message says.</summary>
+internal readonly record struct CascadeBlockSizes(int First, int Second, int Third)
+{
+    /// <summary>Smallest block: four bits.</summary>
+    public const int Smallest = 2;
+
+    /// <summary>What suits an expected error rate, 0 to 1; NaN if nothing is known.</summary>
+    public static CascadeBlockSizes For(double expectedErrorRate)
+    {
+        var rate = double.IsFinite(expectedErrorRate) ? Math.Clamp(expectedErrorRate, 1e-4, 0.25) : 0.05;
+        var first = (int)Math.Ceiling(Math.Log2(1 / rate) - 0.5);
+        var second = Math.Max(first, (int)Math.Ceiling((first + 12) / 2.0));
+        return new(first, second, Math.Max(second, 12));
+    }
+
+    /// <summary>Whether a peer may propose these.</summary>
+    public bool Valid => First >= Smallest && Second >= First && Third >= Second && Third <= CascadePlan.LargestExponent;
+}
+
 /// <summary>
-/// How a block is cut into frames and each frame into passes: the same at both ends, from the block's size and one number that Alice
+/// How a block is cut into frames and each frame into passes: the same at both ends, from the block's size and the block sizes that Alice
 /// chooses. A frame's bits stand in a space of 2^m places, those beyond its length being zero.
 /// </summary>
 /// <remarks>
@@ -11,23 +30,21 @@ namespace Qkd.Distillation;
 /// </remarks>
 internal sealed class CascadePlan
 {
-    /// <summary>Passes a frame, the first in the order of the bits, the others shuffled.</summary>
+    /// <summary>Passes a frame, the first in the order of the bits, the others in orders of their own.</summary>
     public const int Passes = 20;
 
-    /// <summary>First of the passes over half frames.</summary>
-    public const int FirstHalfPass = 3;
+    /// <summary>Passes before those over half frames.</summary>
+    public const int MainPasses = 3;
 
     /// <summary>Largest frame: 2^16 bits.</summary>
     public const int LargestExponent = 16;
 
     private const int SmallestExponent = 6;
-    private const int ThirdExponent = 12;
-    private readonly int _firstExponent;
+    private readonly int[] _topExponents;
+    private readonly CascadeOrder[] _orders;
 
-    /// <summary>Lays out a block.</summary>
-    /// <param name="bits">Bits of the block.</param>
-    /// <param name="firstExponent">log2 of the block size of the first pass.</param>
-    public CascadePlan(int bits, int firstExponent)
+    /// <summary>Lays out a block of so many bits.</summary>
+    public CascadePlan(int bits, CascadeBlockSizes sizes)
     {
         Bits = bits;
         Frames = (int)(((long)bits + (1 << LargestExponent) - 1) >> LargestExponent);
@@ -38,8 +55,13 @@ internal sealed class CascadePlan
             Exponent++;
         }
 
-        _firstExponent = firstExponent;
-        Shuffles = CascadeShuffles.Of(Exponent);
+        _topExponents = [.. Enumerable.Repeat(Exponent - 1, Passes)];
+        _topExponents[0] = Math.Min(Exponent - 1, sizes.First);
+        _topExponents[1] = Math.Min(Exponent - 1, sizes.Second);
+        _topExponents[2] = Math.Min(Exponent - 1, sizes.Third);
+        _orders = CascadeOrder.All(Exponent);
+        Levels = new(Exponent);
+        Halves = CascadeHalves.Of(Exponent);
     }
 
     /// <summary>Bits of the block.</summary>
@@ -51,18 +73,11 @@ internal sealed class CascadePlan
     /// <summary>m: every frame stands in 2^m places.</summary>
     public int Exponent { get; }
 
-    /// <summary>The shuffled orders of the later passes.</summary>
-    public CascadeShuffles Shuffles { get; }
+    /// <summary>How the parities of a frame are kept.</summary>
+    public CascadeLevels Levels { get; }
 
-    /// <summary>log2 of the first pass's block size for an expected error rate.</summary>
-    public static int FirstExponentFor(double expectedErrorRate)
-    {
-        var rate = double.IsFinite(expectedErrorRate) ? Math.Clamp(expectedErrorRate, 1e-4, 0.25) : 0.05;
-        return (int)Math.Ceiling(Math.Log2(1 / rate) - 0.5);
-    }
-
-    /// <summary>Whether a peer may propose this for the first pass.</summary>
-    public static bool IsFirstExponent(int value) => value is >= 1 and <= LargestExponent;
+    /// <summary>The first halves of the passes over half frames.</summary>
+    public CascadeHalves Halves { get; }
 
     /// <summary>First bit of a frame within the block.</summary>
     public int Start(int frame) => (int)((long)Bits * frame / Frames);
@@ -73,14 +88,14 @@ internal sealed class CascadePlan
     /// <summary>Bits of a frame.</summary>
     public int Length(int frame) => Start(frame + 1) - Start(frame);
 
+    /// <summary>The order in which a pass takes the bits; passes from 1.</summary>
+    public CascadeOrder Order(int pass) => _orders[pass];
+
     /// <summary>log2 of the block size of a pass.</summary>
-    public int TopExponent(int pass) => Math.Min(Exponent - 1, pass switch
-    {
-        0 => _firstExponent,
-        1 => Math.Max(_firstExponent, (int)Math.Ceiling((_firstExponent + 12) / 2.0)),
-        2 => Math.Max(_firstExponent, ThirdExponent),
-        _ => Exponent - 1,
-    });
+    public int TopExponent(int pass) => _topExponents[pass];
+
+    /// <summary>Blocks of a pass.</summary>
+    public int Tops(int pass) => 1 << (Exponent - _topExponents[pass]);
 
     /// <summary>
     /// Blocks of a pass whose parities are told. The first pass has no places beyond the frame's length; in the others the last block's
@@ -88,7 +103,38 @@ internal sealed class CascadePlan
     /// </summary>
     public int ToldTops(int frame, int pass)
     {
-        var exponent = TopExponent(pass);
+        var exponent = _topExponents[pass];
         return pass == 0 ? (Length(frame) + (1 << exponent) - 1) >> exponent : (1 << (Exponent - exponent)) - 1;
+    }
+
+    /// <summary>The first of the passes that are not yet begun after those that follow so many begun ones: one at a time, then all over half frames together.</summary>
+    public static int NextPasses(int begun) => begun < MainPasses ? begun + 1 : Passes;
+
+    /// <summary>Copies a frame out of the block into its places.</summary>
+    public void CopyFrame(int frame, ReadOnlySpan<ulong> block, Span<ulong> places)
+    {
+        var start = Start(frame);
+        var length = Length(frame);
+        var words = BitString.WordCount(length);
+        var (first, shift) = (start >> 6, start & 63);
+        if (shift == 0)
+        {
+            block.Slice(first, words).CopyTo(places);
+        }
+        else
+        {
+            for (var i = 0; i < words; i++)
+            {
+                var word = block[first + i] >> shift;
+                places[i] = first + i + 1 < block.Length ? word | block[first + i + 1] << (64 - shift) : word;
+            }
+        }
+
+        if ((length & 63) != 0)
+        {
+            places[words - 1] &= (1UL << length) - 1;
+        }
+
+        places[words..].Clear();
     }
 }

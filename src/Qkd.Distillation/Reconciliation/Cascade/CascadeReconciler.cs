@@ -39,27 +39,3 @@ public sealed class CascadeReconciler : IReconciler
         };
     }
 }
-
-/// <summary>
-/// The messages. Alice's first: <c>u32 bits of the block; u8 log2 of the first pass's block size; parities</c>; her others: parities,
-/// packed into 64-bit words. Bob's: for each frame <c>u16 count; count x u32 (pass &lt;&lt; 20 | node)</c>, node 0 standing for all blocks of
-/// the pass; with nothing asked in any frame, the end.
-/// </summary>
-internal static class CascadeMessages
-{
-    public const int PassShift = 20;
-}
-
-/// <summary>Reads parities out of packed words.</summary>
-internal ref struct ParityReader(ReadOnlySpan<ulong> words)
-{
-    private readonly ReadOnlySpan<ulong> _words = words;
-    private int _next;
-
-    /// <summary>The next parity, 0 or 1.</summary>
-    public int Next()
-    {
-        var i = _next++;
-        return (int)(_words[i >> 6] >> i & 1);
-    }
-}

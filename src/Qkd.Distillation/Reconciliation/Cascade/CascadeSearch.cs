@@ -3,274 +3,304 @@ using System.Numerics;
 namespace Qkd.Distillation;
 
 /// <summary>
-/// Bob's search for errors in one frame. For every node whose parity Alice has told, or that follows from what she told, it keeps whether
-/// the two ends differ there; a node that differs holds an odd number of errors, and one of its halves does too.
+/// What Bob knows of the errors of all frames. For every block whose parity Alice has told, or that follows from what she told, he knows
+/// whether the two ends differ there; a block that differs holds an odd number of errors, and one of its halves does too.
 /// </summary>
-internal sealed class CascadeSearch(CascadePlan plan, int frame, CascadeFrame bits) : IDisposable
+internal sealed class CascadeSearch : IDisposable
 {
-    private readonly CascadePass?[] _passes = new CascadePass[CascadePlan.Passes];
-    private readonly List<(int Pass, int Node)> _asked = [];
-    private int[] _searched = [];
-    private int _searchedPass;
-    private int _begun;
-    private int _frameDiffers;
-    private int _corrections;
+    /// <summary>In a search, where the log2 of the size stands of the block it began with: what lies below was not known.</summary>
+    public const int KnownShift = 24;
 
-    /// <summary>What to ask Alice next: a node of a pass, or a whole pass as node 0. Empty when the frame is done.</summary>
-    public IReadOnlyList<(int Pass, int Node)> Asked => _asked;
+    private readonly Knowledge[] _main = new Knowledge[CascadePlan.MainPasses];
+    private readonly Frame[] _frames;
+    private readonly ulong[] _tops;
+    private readonly int _words;
 
-    /// <summary>Bits that Alice's answer to <see cref="Asked"/> has for this frame.</summary>
-    public int AnswerBits
+    public CascadeSearch(CascadePlan plan, ReadOnlySpan<ulong> key)
     {
-        get
+        Plan = plan;
+        Trees = new(plan);
+        Corrections = new ulong[key.Length];
+        _words = plan.Levels.Words;
+        _frames = new Frame[plan.Frames];
+        _tops = new ulong[plan.Levels.TopWords(plan.TopExponent(0))];
+        for (var frame = 0; frame < plan.Frames; frame++)
         {
-            var bitCount = 0;
-            foreach (var (pass, node) in _asked)
-            {
-                bitCount += node == 0 ? plan.ToldTops(frame, pass) : 1;
-            }
-
-            return bitCount;
+            plan.CopyFrame(frame, key, Trees.Bits(frame));
         }
     }
 
-    /// <summary>The bits, corrected as far as the search has come.</summary>
-    public CascadeFrame Bits => bits;
+    /// <summary>How the block is laid out.</summary>
+    public CascadePlan Plan { get; }
 
-    /// <summary>Takes the parities of the first pass, which Alice tells unasked.</summary>
-    public void Begin(ref ParityReader told)
-    {
-        BeginPass(0, ref told);
-        Advance();
-    }
+    /// <summary>Bob's bits, corrected as far as the search has come.</summary>
+    public CascadeTrees Trees { get; }
 
-    /// <summary>Takes the answers to what was asked, corrects what they reveal, and asks anew.</summary>
-    public void Continue(ref ParityReader told)
+    /// <summary>The bits of the block that were corrected.</summary>
+    public ulong[] Corrections { get; }
+
+    /// <summary>Parities that the passes to come have; 0 if there are none to come.</summary>
+    public int DueOfNextPasses(int frame)
     {
-        foreach (var (pass, node) in _asked)
+        var due = 0;
+        for (int pass = _frames[frame].Begun, end = pass < CascadePlan.Passes ? CascadePlan.NextPasses(pass) : pass; pass < end; pass++)
         {
-            if (node == 0)
-            {
-                BeginPass(pass, ref told);
-            }
-            else
-            {
-                _passes[pass]!.Learn(node, told.Next() ^ bits.Parity(pass, node));
-            }
+            due += Plan.ToldTops(frame, pass);
         }
 
-        Advance();
+        return due;
     }
 
-    public void Dispose() => bits.Dispose();
-
-    private void BeginPass(int pass, ref ParityReader told)
+    /// <summary>Takes the parities of the passes that follow those begun.</summary>
+    public void BeginPasses(int frame, ref CascadeBitReader told)
     {
-        var exponent = plan.TopExponent(pass);
-        var firstTop = 1 << (plan.Exponent - exponent);
-        var count = plan.ToldTops(frame, pass);
-        var state = _passes[pass] = new CascadePass(plan.Exponent, firstTop);
-        var sum = 0;
-        for (var i = 0; i < count; i++)
+        ref var state = ref _frames[frame];
+        var pass = (int)state.Begun;
+        state.Begun = (byte)CascadePlan.NextPasses(pass);
+        if (pass >= CascadePlan.MainPasses)
         {
-            var differs = told.Next() ^ bits.Parity(pass, firstTop + i);
-            state.LearnTop(firstTop + i, differs);
-            sum ^= differs;
+            state.HalvesDiffer = (uint)told.Read(CascadePlan.Passes - CascadePlan.MainPasses) ^ Plan.Halves.Parities(Trees.Bits(frame));
+            return;
+        }
+
+        Trees.Build(frame, pass);
+        var exponent = Plan.TopExponent(pass);
+        var count = Plan.ToldTops(frame, pass);
+        var tops = _tops.AsSpan(0, Plan.Levels.TopWords(exponent));
+        Plan.Levels.Tops(Trees.Of(frame, pass), exponent, tops);
+        var knowledge = _main[pass] ??= new(Plan.Frames, _words, tops.Length);
+        var differ = knowledge.Tops.AsSpan(frame * tops.Length, tops.Length);
+        var differing = 0;
+        for (var i = 0; 64 * i < count; i++)
+        {
+            var some = Math.Min(64, count - (64 * i));
+            differ[i] = told.Read(some) ^ (some < 64 ? tops[i] & ((1UL << some) - 1) : tops[i]);
+            differing += BitOperations.PopCount(differ[i]);
         }
 
         if (pass == 0)
         {
-            _frameDiffers = sum;
+            state.Differs = (differing & 1) != 0;
         }
-        else
+        else if (((differing & 1) != 0) != state.Differs)
         {
-            state.LearnTop((2 * firstTop) - 1, sum ^ _frameDiffers);
+            differ[count >> 6] |= 1UL << count;
+            differing++;
         }
 
-        _begun = pass + 1;
+        knowledge.Differing[frame] = differing;
+    }
+
+    /// <summary>The earliest pass in which a block differs; -1 if there is none.</summary>
+    public int NextPass(int frame)
+    {
+        ref var state = ref _frames[frame];
+        for (var pass = 0; pass < Math.Min((int)state.Begun, CascadePlan.MainPasses); pass++)
+        {
+            if (_main[pass].Differing[frame] != 0)
+            {
+                return pass;
+            }
+        }
+
+        // Here the frames' parities agree: either both halves differ or none.
+        return state.HalvesDiffer == 0 ? -1 : CascadePlan.MainPasses + BitOperations.TrailingZeroCount(state.HalvesDiffer);
     }
 
     /// <summary>
-    /// Searches all differing blocks of one pass side by side until each has shown its error, then those of the earliest pass that has any:
-    /// its blocks are the smallest. To break off for them at once would leak no less and take three times the rounds.
+    /// Follows each differing block of a pass down to the smallest block that is known to differ, which is to be searched. Those that come
+    /// down to a single place are corrected instead.
     /// </summary>
-    private void Advance()
+    /// <returns>How many searches there are.</returns>
+    public int StartSearch(int frame, int pass, Span<uint> searches)
     {
-        _asked.Clear();
-        while (true)
+        if (pass >= CascadePlan.MainPasses)
         {
-            Descend();
-            if (_asked.Count > 0)
-            {
-                return;
-            }
-
-            _searchedPass = 0;
-            while (_searchedPass < _begun && !_passes[_searchedPass]!.AnyDiffers)
-            {
-                _searchedPass++;
-            }
-
-            if (_searchedPass == _begun)
-            {
-                _searched = [];
-                AskForPasses();
-                return;
-            }
-
-            _searched = _passes[_searchedPass]!.DifferingTops();
+            return StartHalves(frame, pass, searches);
         }
-    }
 
-    private void AskForPasses()
-    {
-        var until = _begun < CascadePlan.FirstHalfPass ? _begun + 1 : CascadePlan.Passes;
-        for (var pass = _begun; pass < until; pass++)
+        var knowledge = _main[pass];
+        var exponent = Plan.TopExponent(pass);
+        var words = knowledge.TopWords;
+        var tops = knowledge.Tops.AsSpan(frame * words, words);
+        var count = 0;
+        for (var i = 0; i < tops.Length; i++)
         {
-            _asked.Add((pass, 0));
-        }
-    }
-
-    /// <summary>Follows every block that is searched to its error, which is corrected, or to what must be asked.</summary>
-    private void Descend()
-    {
-        var pass = _searchedPass;
-        var left = 0;
-        foreach (var top in _searched)
-        {
-            // A correction elsewhere may have mended this one.
-            if (!_passes[pass]!.Differs(top))
+            for (var word = tops[i]; word != 0; word &= word - 1)
             {
-                continue;
-            }
-
-            var node = _passes[pass]!.Follow(top);
-            if (node < 1 << plan.Exponent)
-            {
-                _asked.Add((pass, 2 * node));
-                _searched[left++] = top;
-            }
-            else
-            {
-                var place = node - (1 << plan.Exponent);
-                Flip(pass == 0 ? place : plan.Shuffles.BitAt(pass)[place]);
+                var top = (64 * i) + BitOperations.TrailingZeroCount(word);
+                count = Start(frame, pass, top << exponent, exponent, knowledge, frame * _words, searches, count);
             }
         }
 
-        Array.Resize(ref _searched, left);
+        return count;
     }
 
-    private void Flip(int bit)
+    /// <summary>Turns over the bit that a search of a pass has come down to.</summary>
+    /// <param name="frame">The frame.</param>
+    /// <param name="pass">The pass.</param>
+    /// <param name="place">The place in the order of the pass.</param>
+    /// <param name="known">log2 of the size of the block that the search began with.</param>
+    /// <exception cref="DistillationException">No such bit is there, or more bits were turned over than there are.</exception>
+    public void Correct(int frame, int pass, int place, int known)
     {
+        ref var state = ref _frames[frame];
+        var bit = pass == 0 ? place : Plan.Order(pass).BitAt(place);
+        var start = Plan.Start(frame);
+
         // Parities that belong to no bits at all could send the search in circles.
-        if (bit >= bits.Length || ++_corrections > bits.Length)
+        var length = Plan.Length(frame);
+        if (bit >= length || ++state.Corrections > length)
         {
             throw new DistillationException("The peer's parities contradict each other.");
         }
 
-        bits.Flip(bit);
-        _frameDiffers ^= 1;
-        for (var pass = 0; pass < _begun; pass++)
+        Corrections[(start + bit) >> 6] ^= 1UL << (start + bit);
+        state.Differs = !state.Differs;
+        for (var other = 0; other < Math.Min((int)state.Begun, CascadePlan.MainPasses); other++)
         {
-            _passes[pass]!.Flip(pass == 0 ? bit : plan.Shuffles.PlaceOf(pass)[bit]);
+            var at = other == pass ? place : other == 0 ? bit : Plan.Order(other).PlaceOf(bit);
+            Flip(frame, other, at, other == pass ? known : 0);
+        }
+
+        if (state.Begun == CascadePlan.Passes)
+        {
+            FlipHalves(ref state, pass, bit, known);
         }
     }
-}
 
-/// <summary>What is known about the nodes of one pass of one frame.</summary>
-internal sealed class CascadePass(int exponent, int firstTop)
-{
-    // Below the tops nothing is known, and nothing kept, until a search goes there.
-    private readonly ulong[] _topDiffers = new ulong[(firstTop + 63) / 64];
-    private ulong[]? _known;
-    private ulong[]? _differs;
-    private int _differingTops;
-
-    /// <summary>Whether any block of the pass differs.</summary>
-    public bool AnyDiffers => _differingTops > 0;
-
-    /// <summary>Whether a top differs.</summary>
-    public bool Differs(int top) => Bit(_topDiffers, top - firstTop);
-
-    /// <summary>The tops that differ.</summary>
-    public int[] DifferingTops()
+    public void Dispose()
     {
-        var tops = new int[_differingTops];
-        var next = 0;
-        for (var i = 0; i < _topDiffers.Length; i++)
+        Trees.Dispose();
+        BitString.Erase(_tops);
+    }
+
+    private void Flip(int frame, int pass, int place, int known)
+    {
+        var levels = Plan.Levels;
+        var knowledge = _main[pass];
+        var exponent = Plan.TopExponent(pass);
+        var tree = Trees.Of(frame, pass);
+        tree[place >> 6] ^= 1UL << place;
+        if (exponent > 6)
         {
-            for (var word = _topDiffers[i]; word != 0; word &= word - 1)
+            tree[levels.FirstStart + (place >> 12)] ^= 1UL << (place >> 6);
+            if (exponent > 12)
             {
-                tops[next++] = firstTop + (64 * i) + BitOperations.TrailingZeroCount(word);
+                tree[levels.SecondStart] ^= 1UL << (place >> 12);
             }
         }
 
-        return tops;
+        knowledge.Flip(levels, frame * _words, exponent, place, known);
+        var top = place >> exponent;
+        ref var word = ref knowledge.Tops[(frame * knowledge.TopWords) + (top >> 6)];
+        word ^= 1UL << top;
+        knowledge.Differing[frame] += (word >> top & 1) != 0 ? 1 : -1;
     }
 
-    public void LearnTop(int top, int differs)
+    private void FlipHalves(ref Frame state, int pass, int bit, int known)
     {
-        if (differs != 0)
+        state.HalvesDiffer ^= Plan.Halves.Of(0, bit);
+        if (state.Halves is not { } halves)
         {
-            ToggleTop(top);
+            return;
+        }
+
+        for (var i = 0; i < halves.Length; i++)
+        {
+            halves[i]?.Flip(Plan.Levels, 0, Plan.Exponent - 1, Plan.Order(CascadePlan.MainPasses + i).PlaceOf(bit), CascadePlan.MainPasses + i == pass ? known : 0);
         }
     }
 
-    /// <summary>Learns about a node, and by that about its sibling.</summary>
-    public void Learn(int node, int differs)
+    private int StartHalves(int frame, int pass, Span<uint> searches)
     {
-        _known ??= new ulong[(2 << exponent) / 64];
-        _differs ??= new ulong[(2 << exponent) / 64];
-        var parent = node >> 1;
-        var sum = (parent < 2 * firstTop ? Differs(parent) : Bit(_differs, parent)) ? 1 : 0;
-        _known[node >> 6] |= 3UL << (node & ~1);
-        Set(node, differs);
-        Set(node ^ 1, sum ^ differs);
+        ref var state = ref _frames[frame];
+        Trees.Build(frame, pass);
+        var halves = state.Halves ??= new Knowledge[CascadePlan.Passes - CascadePlan.MainPasses];
+        var knowledge = halves[pass - CascadePlan.MainPasses] ??= new(1, _words, 0);
+        var exponent = Plan.Exponent - 1;
+        var count = Start(frame, pass, 0, exponent, knowledge, 0, searches, 0);
+        return Start(frame, pass, 1 << exponent, exponent, knowledge, 0, searches, count);
     }
 
-    /// <summary>From a differing top down to the deepest node that is known to differ.</summary>
-    public int Follow(int top)
+    private int Start(int frame, int pass, int place, int exponent, Knowledge knowledge, int offset, Span<uint> searches, int count)
     {
-        var node = top;
-        while (_known is not null && node < 1 << exponent && Bit(_known, 2 * node))
+        var size = knowledge.Follow(Plan.Levels.Halvings, offset, ref place, exponent);
+        if (size == 0)
         {
-            node = Bit(_differs!, 2 * node) ? 2 * node : (2 * node) + 1;
+            Correct(frame, pass, place, 0);
+            return count;
         }
 
-        return node;
+        searches[count] = CascadeMessages.Search(place, size - 1) | (uint)size << KnownShift;
+        return count + 1;
     }
 
-    /// <summary>The bit at a place was turned over: every node above it changes.</summary>
-    public void Flip(int place)
+    private struct Frame
     {
-        var node = (1 << exponent) + place;
-        if (_differs is not null)
+        public byte Begun;
+        public bool Differs;
+        public int Corrections;
+        public uint HalvesDiffer;
+        public Knowledge?[]? Halves;
+    }
+
+    /// <summary>What is known of the blocks of a pass, in one frame or in all.</summary>
+    private sealed class Knowledge(int frames, int words, int topWords)
+    {
+        private readonly ulong[] _known = new ulong[(long)frames * words];
+        private readonly ulong[] _firstDiffers = new ulong[(long)frames * words];
+
+        /// <summary>Words of <see cref="Tops"/> in each frame.</summary>
+        public int TopWords => topWords;
+
+        /// <summary>Which of the blocks that were told differ.</summary>
+        public ulong[] Tops { get; } = new ulong[(long)frames * topWords];
+
+        /// <summary>How many do, in each frame.</summary>
+        public int[] Differing { get; } = new int[frames];
+
+        /// <summary>From a differing block down to the smallest that is known to differ. Returns the log2 of its size.</summary>
+        public int Follow(ReadOnlySpan<CascadeLevels.Halving> halvings, int offset, ref int place, int exponent)
         {
-            for (; node >= 2 * firstTop; node >>= 1)
+            for (; exponent > 0; exponent--)
             {
-                _differs[node >> 6] ^= 1UL << node;
+                ref readonly var halving = ref halvings[exponent - 1];
+                var word = offset + halving.Word((uint)place);
+                var bit = halving.Bit((uint)place);
+                if ((_known[word] >> bit & 1) == 0)
+                {
+                    break;
+                }
+
+                place += (int)(~(_firstDiffers[word] >> bit) & 1) << (exponent - 1);
+            }
+
+            return exponent;
+        }
+
+        /// <summary>
+        /// The bit at a place was turned over. The halvings above it now differ where they did not, save those below the block that the search
+        /// began with: they have become known, and since the error in them is mended neither of their halves differs.
+        /// </summary>
+        public void Flip(CascadeLevels levels, int offset, int exponent, int place, int known)
+        {
+            FlipLevel(offset + (place >> 6), place & 63, Math.Min(known, 6));
+            if (exponent > 6)
+            {
+                FlipLevel(offset + levels.FirstStart + (place >> 12), place >> 6 & 63, Math.Clamp(known - 6, 0, 6));
+                if (exponent > 12)
+                {
+                    FlipLevel(offset + levels.SecondStart, place >> 12, Math.Max(known - 12, 0));
+                }
             }
         }
-        else
+
+        private void FlipLevel(int word, int place, int known)
         {
-            node >>= exponent - BitOperations.Log2((uint)firstTop);
+            var path = CascadeLevels.Paths[(64 * known) + place];
+            _known[word] |= path;
+            _firstDiffers[word] = (_firstDiffers[word] ^ CascadeLevels.FirstHalves[place]) & ~path;
         }
-
-        ToggleTop(node);
     }
-
-    private void ToggleTop(int top)
-    {
-        var i = top - firstTop;
-        _topDiffers[i >> 6] ^= 1UL << i;
-        _differingTops += Bit(_topDiffers, i) ? 1 : -1;
-    }
-
-    private void Set(int node, int differs)
-    {
-        var mask = 1UL << node;
-        _differs![node >> 6] = (_differs[node >> 6] & ~mask) | (differs != 0 ? mask : 0);
-    }
-
-    private static bool Bit(ulong[] words, int index) => (words[index >> 6] >> index & 1) != 0;
 }
