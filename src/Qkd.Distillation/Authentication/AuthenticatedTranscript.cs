@@ -24,6 +24,9 @@ public sealed class AuthenticatedTranscript
     /// <summary>Bound on the probability that either direction's tag was forged.</summary>
     public double ForgeryProbability { get; }
 
+    /// <summary>What the block's two tags took from the shared key.</summary>
+    public AuthenticationCost Cost => new(AuthenticationCost.Block.KeyBits, ForgeryProbability);
+
     /// <inheritdoc/>
     public override string ToString() => $"transcript of block {BlockId}, tagged by {Peer}, accepted: {PeerAccept}, here: {OwnAccept}";
 }

@@ -138,6 +138,8 @@ public static class BlockAuthentication
         hash.AppendBlock(new((ulong)transcript.BlockId, (uint)transcript.Count | (ulong)end << 32 | (accept ? 1UL << 40 : 0) | (ulong)Version << 48));
         log.AppendTo(ref hash, transcript);
         hash.AppendLength(hash.Blocks);
-        return hash.Value ^ Gf128.Read(pad[16..]);
+        var tag = hash.Value ^ Gf128.Read(pad[16..]);
+        hash.Erase();
+        return tag;
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Qkd.Distillation;
 
 /// <summary>Which way a message went.</summary>
@@ -85,16 +87,17 @@ public sealed class BlockTranscript(long blockId)
 
         // Times are coded with two more bits.
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Math.Abs(unixMicroseconds), 1L << 60);
-        sent.Add(new(Keep(bytes), lastPeerSequence, unixMicroseconds));
+        var (kept, start) = Keep(bytes);
+        sent.Add(new(kept, start, bytes.Length, lastPeerSequence, unixMicroseconds));
         _order.Add(direction);
         Bytes += bytes.Length;
     }
 
     /// <summary>The order in which this end logged its messages.</summary>
-    internal IReadOnlyList<TranscriptDirection> Order => _order;
+    internal ReadOnlySpan<TranscriptDirection> Order => CollectionsMarshal.AsSpan(_order);
 
     /// <summary>The messages of one direction, by sequence number.</summary>
-    internal IReadOnlyList<Entry> Messages(TranscriptDirection direction) => _messages[(int)direction];
+    internal ReadOnlySpan<Entry> Messages(TranscriptDirection direction) => CollectionsMarshal.AsSpan(_messages[(int)direction]);
 
     internal void Close(bool? ownAccept = null)
     {
@@ -102,26 +105,35 @@ public sealed class BlockTranscript(long blockId)
         OwnAccept ??= ownAccept;
     }
 
-    private ReadOnlyMemory<byte> Keep(ReadOnlySpan<byte> bytes)
+    private (byte[] Bytes, int Start) Keep(ReadOnlySpan<byte> bytes)
     {
         // Many small messages share a chunk; a large one has its own.
         if (bytes.Length > _chunk.Length - _used)
         {
             if (bytes.Length > ChunkBytes / 4)
             {
-                return bytes.ToArray();
+                return (bytes.ToArray(), 0);
             }
 
             _chunk = GC.AllocateUninitializedArray<byte>(ChunkBytes);
             _used = 0;
         }
 
-        var kept = _chunk.AsMemory(_used, bytes.Length);
-        bytes.CopyTo(kept.Span);
+        var start = _used;
+        bytes.CopyTo(_chunk.AsSpan(start));
         _used += bytes.Length;
-        return kept;
+        return (_chunk, start);
     }
 
     /// <summary>A logged message.</summary>
-    internal readonly record struct Entry(ReadOnlyMemory<byte> Bytes, long LastPeerSequence, long UnixMicroseconds);
+    internal readonly struct Entry(byte[] bytes, int start, int length, long lastPeerSequence, long unixMicroseconds)
+    {
+        public ReadOnlySpan<byte> Bytes => bytes.AsSpan(start, length);
+
+        public int Length => length;
+
+        public long LastPeerSequence => lastPeerSequence;
+
+        public long UnixMicroseconds => unixMicroseconds;
+    }
 }

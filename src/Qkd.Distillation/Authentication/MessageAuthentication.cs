@@ -31,6 +31,7 @@ public static class MessageAuthentication
         hash.Append(message);
         hash.AppendLength(message.Length);
         (hash.Value ^ Gf128.Read(pad[16..])).Write(tag);
+        hash.Erase();
     }
 
     /// <summary>Whether a tag is that of a message. Takes the same time whatever the tag.</summary>

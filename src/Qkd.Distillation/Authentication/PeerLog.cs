@@ -7,6 +7,7 @@ internal sealed class PeerLog
 {
     // A varint of 64 bits and the direction.
     private const int MaximumEntryBytes = 10;
+    private const int EntriesAtOnce = 256;
 
     private readonly TranscriptDirection[] _order;
     private readonly long[] _times;
@@ -16,16 +17,15 @@ internal sealed class PeerLog
     /// <summary>This end's own log.</summary>
     public static PeerLog Own(BlockTranscript transcript)
     {
-        var times = new long[transcript.Count];
-        Span<int> next = stackalloc int[2];
-        next.Clear();
+        var order = transcript.Order.ToArray();
+        var times = new long[order.Length];
+        var messages = new Sequences(transcript);
         for (var i = 0; i < times.Length; i++)
         {
-            var direction = transcript.Order[i];
-            times[i] = transcript.Messages(direction)[next[(int)direction]++].UnixMicroseconds;
+            times[i] = messages.Next(order[i], out _).UnixMicroseconds;
         }
 
-        return new([.. transcript.Order], times);
+        return new(order, times);
     }
 
     /// <summary>Reads what the peer states about his log of as many messages as this end's.</summary>
@@ -48,7 +48,7 @@ internal sealed class PeerLog
 
         for (var direction = 0; direction < 2; direction++)
         {
-            var own = transcript.Messages((TranscriptDirection)direction).Count;
+            var own = transcript.Messages((TranscriptDirection)direction).Length;
             if (counts[direction] != own)
             {
                 throw new TranscriptRejectedException($"The peer logged {counts[direction]} messages {(TranscriptDirection)direction} of block {transcript.BlockId}, this end {own}.");
@@ -62,28 +62,33 @@ internal sealed class PeerLog
     public void Write(IBufferWriter<byte> message)
     {
         long time = 0;
-        for (var i = 0; i < _order.Length; i++)
+        for (var i = 0; i < _order.Length;)
         {
-            var change = unchecked(_times[i] - time);
-            time = _times[i];
-            var zigzag = (ulong)(change << 1) ^ (ulong)(change >> 63);
-            WriteNumber(message, zigzag << 1 | (uint)_order[i]);
+            var bytes = message.GetSpan(EntriesAtOnce * MaximumEntryBytes);
+            var length = 0;
+            for (var end = Math.Min(_order.Length, i + EntriesAtOnce); i < end; i++)
+            {
+                var change = unchecked(_times[i] - time);
+                time = _times[i];
+                var zigzag = (ulong)(change << 1) ^ (ulong)(change >> 63);
+                length += WriteNumber(bytes[length..], zigzag << 1 | (uint)_order[i]);
+            }
+
+            message.Advance(length);
         }
     }
 
     /// <summary>Hashes the log: both ends hash the same bytes if they saw the same messages.</summary>
     public void AppendTo(ref PolynomialHash hash, BlockTranscript transcript)
     {
-        Span<int> next = stackalloc int[2];
-        next.Clear();
+        var messages = new Sequences(transcript);
         for (var i = 0; i < _order.Length; i++)
         {
             var direction = _order[i];
-            var sequence = ++next[(int)direction];
-            var entry = transcript.Messages(direction)[sequence - 1];
+            ref readonly var entry = ref messages.Next(direction, out var sequence);
             hash.AppendBlock(new((uint)direction | (ulong)(uint)sequence << 32, (ulong)entry.LastPeerSequence));
-            hash.AppendBlock(new((ulong)_times[i], (ulong)entry.Bytes.Length));
-            hash.Append(entry.Bytes.Span);
+            hash.AppendBlock(new((ulong)_times[i], (ulong)entry.Length));
+            hash.Append(entry.Bytes);
         }
     }
 
@@ -91,16 +96,17 @@ internal sealed class PeerLog
     public void CheckOrder(BlockTranscript transcript, LinkEnd end)
     {
         var sending = Sending(end);
-        var (sent, received) = (0, 0);
+        var sent = transcript.Messages(sending);
+        var (next, received) = (0, 0);
         foreach (var direction in _order)
         {
             if (direction != sending)
             {
                 received++;
             }
-            else if (transcript.Messages(sending)[sent++].LastPeerSequence != received)
+            else if (sent[next++].LastPeerSequence != received)
             {
-                throw new TranscriptRejectedException($"In block {transcript.BlockId} message {sent} of {end} does not follow what {end} had received.");
+                throw new TranscriptRejectedException($"In block {transcript.BlockId} message {next} of {end} does not follow what {end} had received.");
             }
         }
     }
@@ -109,13 +115,11 @@ internal sealed class PeerLog
     public void CheckTimes(BlockTranscript transcript, LinkEnd end, TimeSpan tolerance)
     {
         var allowed = tolerance.Ticks / TimeSpan.TicksPerMicrosecond;
-        Span<int> next = stackalloc int[2];
-        next.Clear();
+        var messages = new Sequences(transcript);
         for (var i = 0; i < _order.Length; i++)
         {
             var direction = _order[i];
-            var sequence = ++next[(int)direction];
-            var own = transcript.Messages(direction)[sequence - 1].UnixMicroseconds;
+            var own = messages.Next(direction, out var sequence).UnixMicroseconds;
             var (sent, received) = direction == Sending(end) ? (_times[i], own) : (own, _times[i]);
             if ((Int128)received - sent < -allowed)
             {
@@ -129,9 +133,8 @@ internal sealed class PeerLog
     private static TranscriptDirection Sending(LinkEnd end) =>
         end == LinkEnd.Alice ? TranscriptDirection.AliceToBob : TranscriptDirection.BobToAlice;
 
-    private static void WriteNumber(IBufferWriter<byte> message, ulong number)
+    private static int WriteNumber(Span<byte> bytes, ulong number)
     {
-        var bytes = message.GetSpan(MaximumEntryBytes);
         var length = 0;
         for (; number >= 0x80; number >>= 7)
         {
@@ -139,7 +142,7 @@ internal sealed class PeerLog
         }
 
         bytes[length++] = (byte)number;
-        message.Advance(length);
+        return length;
     }
 
     private static ulong ReadNumber(ref MessageReader reader)
@@ -156,5 +159,27 @@ internal sealed class PeerLog
         }
 
         throw reader.Malformed("a number does not end");
+    }
+
+    /// <summary>The messages of a transcript, each direction by its own numbers.</summary>
+    private ref struct Sequences(BlockTranscript transcript)
+    {
+        private readonly ReadOnlySpan<BlockTranscript.Entry> _toBob = transcript.Messages(TranscriptDirection.AliceToBob);
+        private readonly ReadOnlySpan<BlockTranscript.Entry> _toAlice = transcript.Messages(TranscriptDirection.BobToAlice);
+        private int _nextToBob;
+        private int _nextToAlice;
+
+        /// <summary>The next message of a direction and its number, from 1.</summary>
+        public ref readonly BlockTranscript.Entry Next(TranscriptDirection direction, out int sequence)
+        {
+            if (direction == TranscriptDirection.AliceToBob)
+            {
+                sequence = ++_nextToBob;
+                return ref _toBob[sequence - 1];
+            }
+
+            sequence = ++_nextToAlice;
+            return ref _toAlice[sequence - 1];
+        }
     }
 }

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
+using System.Security.Cryptography;
 
 namespace Qkd.Distillation;
 
@@ -9,27 +8,40 @@ namespace Qkd.Distillation;
 /// The polynomial hash over GF(2^128): blocks m1 .. mn of 16 bytes become m1 H^n + m2 H^(n-1) + .. + mn H. Two different messages of at
 /// most n blocks that end in their length agree for at most n of the 2^128 keys H.
 /// </summary>
+/// <remarks>
+/// Blocks are gathered until <see cref="GroupBlocks"/> of them share one reduction, so that many small pieces cost little more than one
+/// large one. Powers of H are made when a group first needs them: a short message pays for few.
+/// </remarks>
 internal struct PolynomialHash
 {
-    private const int BlocksAtOnce = 8;
+    /// <summary>Blocks that share a reduction.</summary>
+    public const int GroupBlocks = 32;
 
-    private readonly Powers _powers;
+    private const int GroupWords = 2 * GroupBlocks;
+
+    /// <summary>H^32 first, H last; those above <see cref="_known"/> are not made yet.</summary>
+    private GroupOfWords _powers;
+    private GroupOfWords _waiting;
+    private int _known;
+    private int _waitingWords;
     private Gf128 _value;
 
     /// <summary>Begins a hash with the key H.</summary>
     public PolynomialHash(Gf128 key)
     {
-        var power = key;
-        _powers[BlocksAtOnce - 1] = key;
-        for (var i = BlocksAtOnce - 2; i >= 0; i--)
-        {
-            power = Gf128.Multiply(power, key);
-            _powers[i] = power;
-        }
+        (_powers[GroupWords - 2], _powers[GroupWords - 1]) = (key.Low, key.High);
+        _known = 1;
     }
 
-    /// <summary>The hash of what was appended so far.</summary>
-    public readonly Gf128 Value => _value;
+    /// <summary>The hash of what was appended so far. More may follow.</summary>
+    public Gf128 Value
+    {
+        get
+        {
+            FoldWaiting();
+            return _value;
+        }
+    }
 
     /// <summary>Blocks appended so far: the degree of the polynomial.</summary>
     public long Blocks { get; private set; }
@@ -38,7 +50,7 @@ internal struct PolynomialHash
     public void Append(ReadOnlySpan<byte> bytes)
     {
         var whole = bytes.Length / 16;
-        AppendBlocks(MemoryMarshal.Cast<byte, ulong>(bytes[..(16 * whole)]), usePlain: false);
+        AppendBlocks(MemoryMarshal.Cast<byte, ulong>(bytes[..(16 * whole)]));
         if (bytes.Length % 16 != 0)
         {
             Span<byte> last = stackalloc byte[16];
@@ -51,11 +63,43 @@ internal struct PolynomialHash
     /// <summary>Appends words, the last block filled up with zeros.</summary>
     public void AppendWords(ReadOnlySpan<ulong> words)
     {
-        AppendBlocks(words[..(words.Length & ~1)], usePlain: false);
+        AppendBlocks(words[..(words.Length & ~1)]);
         if (words.Length % 2 != 0)
         {
             AppendBlock(new(words[^1], 0));
         }
+    }
+
+    /// <summary>
+    /// Appends the bits [<paramref name="start"/>, <paramref name="start"/> + <paramref name="count"/>) of packed words as if they stood in
+    /// words of their own, least significant bit first, the last block filled up with zeros.
+    /// </summary>
+    public void AppendBits(ReadOnlySpan<ulong> words, int start, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(start);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)start + count, 64L * words.Length);
+        words = words.Slice(start >> 6, BitString.WordCount((start & 63) + count));
+        var (shift, whole) = (start & 63, count >> 6);
+        if (shift == 0)
+        {
+            AppendBlocks(words[..(whole & ~1)]);
+            AppendLastBits(words[(whole & ~1)..], 0, count & 127);
+            return;
+        }
+
+        Span<ulong> buffer = stackalloc ulong[GroupWords];
+        while (whole >= 2)
+        {
+            var moved = buffer[..Math.Min(GroupWords, whole & ~1)];
+            BitShift.Down(words, shift, moved);
+            AppendBlocks(moved);
+            words = words[moved.Length..];
+            whole -= moved.Length;
+        }
+
+        AppendLastBits(words, shift, count & 127);
+        BitString.Erase(buffer);
     }
 
     /// <summary>Appends the length that ends a message.</summary>
@@ -64,77 +108,97 @@ internal struct PolynomialHash
     /// <summary>Appends one block.</summary>
     public void AppendBlock(Gf128 block)
     {
-        _value = Gf128.Multiply(_value ^ block, _powers[BlocksAtOnce - 1]);
+        Span<ulong> waiting = _waiting;
+        waiting[_waitingWords + 1] = block.High;
+        waiting[_waitingWords] = block.Low;
+        _waitingWords += 2;
         Blocks++;
+        if (_waitingWords == GroupWords)
+        {
+            FoldWaiting();
+        }
     }
 
     /// <summary>Appends whole blocks of two words.</summary>
-    internal void AppendBlocks(ReadOnlySpan<ulong> words, bool usePlain)
+    public void AppendBlocks(ReadOnlySpan<ulong> words)
     {
-        const int wordsAtOnce = 2 * BlocksAtOnce;
-        if (!usePlain && Pclmulqdq.IsSupported)
+        Blocks += words.Length / 2;
+        if (_waitingWords != 0)
         {
-            for (; words.Length >= wordsAtOnce; words = words[wordsAtOnce..])
-            {
-                _value = Pclmulqdq.V256.IsSupported ? Fold256(words) : Fold128(words);
-                Blocks += BlocksAtOnce;
-            }
+            var filling = words[..Math.Min(words.Length, GroupWords - _waitingWords)];
+            Wait(filling);
+            words = words[filling.Length..];
         }
 
-        for (; words.Length >= 2; words = words[2..])
+        if (words.Length >= GroupWords)
         {
-            AppendBlock(new(words[0], words[1]));
+            MakePowers(GroupBlocks);
+            var groups = words.Length / GroupWords * GroupWords;
+            _value = PolynomialFold.Fold(_value, words[..groups], _powers);
+            words = words[groups..];
+        }
+
+        Wait(words);
+    }
+
+    /// <summary>Erases the key and what is left of the message.</summary>
+    public void Erase() => CryptographicOperations.ZeroMemory(MemoryMarshal.AsBytes(new Span<PolynomialHash>(ref this)));
+
+    private void Wait(ReadOnlySpan<ulong> words)
+    {
+        words.CopyTo(((Span<ulong>)_waiting)[_waitingWords..]);
+        _waitingWords += words.Length;
+        if (_waitingWords == GroupWords)
+        {
+            FoldWaiting();
         }
     }
 
-    /// <summary>Eight blocks with one reduction, two at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly Gf128 Fold256(ReadOnlySpan<ulong> words)
+    /// <summary>Up to 127 bits, at a shift of up to 63 in the first word.</summary>
+    private void AppendLastBits(ReadOnlySpan<ulong> words, int shift, int count)
     {
-        ref var message = ref MemoryMarshal.GetReference(words);
-        ref var powers = ref Unsafe.As<Powers, ulong>(ref Unsafe.AsRef(in _powers));
-        Vector256<ulong> low = default, middle = default, high = default;
-        var chained = Vector256.Create(_value.Low, _value.High, 0, 0);
-        for (nuint i = 0; i < 2 * BlocksAtOnce; i += 4)
+        if (count == 0)
         {
-            var m = Vector256.LoadUnsafe(ref message, i) ^ chained;
-            var p = Vector256.LoadUnsafe(ref powers, i);
-            low ^= Pclmulqdq.V256.CarrylessMultiply(m, p, 0x00);
-            middle ^= Pclmulqdq.V256.CarrylessMultiply(m, p, 0x01) ^ Pclmulqdq.V256.CarrylessMultiply(m, p, 0x10);
-            high ^= Pclmulqdq.V256.CarrylessMultiply(m, p, 0x11);
-            chained = default;
+            return;
         }
 
-        return Reduce(low.GetLower() ^ low.GetUpper(), middle.GetLower() ^ middle.GetUpper(), high.GetLower() ^ high.GetUpper());
-    }
-
-    /// <summary>Eight blocks with one reduction, one at a time.</summary>
-    internal readonly Gf128 Fold128(ReadOnlySpan<ulong> words)
-    {
-        ref var message = ref MemoryMarshal.GetReference(words);
-        ref var powers = ref Unsafe.As<Powers, ulong>(ref Unsafe.AsRef(in _powers));
-        Vector128<ulong> low = default, middle = default, high = default;
-        var chained = Vector128.Create(_value.Low, _value.High);
-        for (nuint i = 0; i < 2 * BlocksAtOnce; i += 2)
+        var bits = UInt128.Zero;
+        for (var i = words.Length - 1; i >= 0; i--)
         {
-            var m = Vector128.LoadUnsafe(ref message, i) ^ chained;
-            var p = Vector128.LoadUnsafe(ref powers, i);
-            low ^= Pclmulqdq.CarrylessMultiply(m, p, 0x00);
-            middle ^= Pclmulqdq.CarrylessMultiply(m, p, 0x01) ^ Pclmulqdq.CarrylessMultiply(m, p, 0x10);
-            high ^= Pclmulqdq.CarrylessMultiply(m, p, 0x11);
-            chained = default;
+            // A third word holds what is shifted in at the top.
+            bits |= i == 0 ? words[0] >> shift : (UInt128)words[i] << ((64 * i) - shift);
         }
 
-        return Reduce(low, middle, high);
+        bits &= (UInt128.One << count) - 1;
+        AppendBlock(new((ulong)bits, (ulong)(bits >> 64)));
     }
 
-    private static Gf128 Reduce(Vector128<ulong> low, Vector128<ulong> middle, Vector128<ulong> high) =>
-        Gf128.Reduce(low.GetElement(0), low.GetElement(1) ^ middle.GetElement(0), high.GetElement(0) ^ middle.GetElement(1), high.GetElement(1));
-
-    /// <summary>H^8 first, H last.</summary>
-    [InlineArray(BlocksAtOnce)]
-    private struct Powers
+    private void FoldWaiting()
     {
-        private Gf128 _first;
+        if (_waitingWords == 0)
+        {
+            return;
+        }
+
+        ReadOnlySpan<ulong> waiting = _waiting;
+        MakePowers(_waitingWords / 2);
+        ReadOnlySpan<ulong> powers = _powers;
+        _value = PolynomialFold.Fold(_value, waiting[.._waitingWords], powers[^_waitingWords..]);
+        _waitingWords = 0;
+    }
+
+    private void MakePowers(int count)
+    {
+        if (_known < count)
+        {
+            PolynomialFold.MakePowers(_powers, _known, count);
+            _known = count;
+        }
+    }
+
+    [InlineArray(GroupWords)]
+    private struct GroupOfWords
+    {
+        private ulong _first;
     }
 }

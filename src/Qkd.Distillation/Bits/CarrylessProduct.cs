@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Aes = System.Runtime.Intrinsics.Arm.Aes;
 
 namespace Qkd.Distillation;
 
@@ -15,6 +16,12 @@ internal static class CarrylessProduct
         if (Pclmulqdq.IsSupported)
         {
             var product = Pclmulqdq.CarrylessMultiply(Vector128.CreateScalar(a), Vector128.CreateScalar(b), 0);
+            return (product.GetElement(0), product.GetElement(1));
+        }
+
+        if (Aes.IsSupported)
+        {
+            var product = Aes.PolynomialMultiplyWideningLower(Vector64.Create(a), Vector64.Create(b));
             return (product.GetElement(0), product.GetElement(1));
         }
 

@@ -1,4 +1,7 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Qkd.Distillation;
 
@@ -21,7 +24,11 @@ internal readonly record struct Gf128(ulong Low, ulong High)
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], High);
     }
 
-    public static Gf128 Multiply(Gf128 a, Gf128 b)
+    /// <summary>The product in the field.</summary>
+    public static Gf128 Multiply(Gf128 a, Gf128 b) => Pclmulqdq.IsSupported ? MultiplyWide(a, b) : MultiplyWords(a, b);
+
+    /// <summary>The same, with words alone.</summary>
+    internal static Gf128 MultiplyWords(Gf128 a, Gf128 b)
     {
         var (l0, l1) = CarrylessProduct.Multiply(a.Low, b.Low);
         var (h0, h1) = CarrylessProduct.Multiply(a.High, b.High);
@@ -33,10 +40,37 @@ internal readonly record struct Gf128(ulong Low, ulong High)
     /// <summary>Reduces a polynomial of 256 coefficients.</summary>
     public static Gf128 Reduce(ulong w0, ulong w1, ulong w2, ulong w3)
     {
-        var (a0, a1) = CarrylessProduct.Multiply(w2, Modulus);
-        var (b0, b1) = CarrylessProduct.Multiply(w3, Modulus);
-        var (c0, _) = CarrylessProduct.Multiply(b1, Modulus);
-        return new(w0 ^ a0 ^ c0, w1 ^ a1 ^ b0);
+        // x^128 is 1 + x + x^2 + x^7: what is shifted out of the top word comes back at the bottom, at most seven bits.
+        w2 ^= (w3 >> 63) ^ (w3 >> 62) ^ (w3 >> 57);
+        return new(
+            w0 ^ w2 ^ (w2 << 1) ^ (w2 << 2) ^ (w2 << 7),
+            w1 ^ w3 ^ (w3 << 1 | w2 >> 63) ^ (w3 << 2 | w2 >> 62) ^ (w3 << 7 | w2 >> 57));
+    }
+
+    /// <summary>Reduces low + middle x^64 + high x^128 with two products, where these are instructions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<ulong> Reduce(Vector128<ulong> low, Vector128<ulong> middle, Vector128<ulong> high)
+    {
+        var modulus = Vector128.CreateScalar(Modulus);
+        low ^= Sse2.ShiftLeftLogical128BitLane(middle, 8);
+        high ^= Sse2.ShiftRightLogical128BitLane(middle, 8);
+        var top = Pclmulqdq.CarrylessMultiply(high, modulus, 0x01);
+        low ^= Sse2.ShiftLeftLogical128BitLane(top, 8);
+        high ^= Sse2.ShiftRightLogical128BitLane(top, 8);
+        return low ^ Pclmulqdq.CarrylessMultiply(high, modulus, 0x00);
+    }
+
+    /// <summary>The product of two elements in vectors, low word first, where products are instructions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<ulong> Multiply(Vector128<ulong> a, Vector128<ulong> b) => Reduce(
+        Pclmulqdq.CarrylessMultiply(a, b, 0x00),
+        Pclmulqdq.CarrylessMultiply(a, b, 0x01) ^ Pclmulqdq.CarrylessMultiply(a, b, 0x10),
+        Pclmulqdq.CarrylessMultiply(a, b, 0x11));
+
+    private static Gf128 MultiplyWide(Gf128 a, Gf128 b)
+    {
+        var product = Multiply(Vector128.Create(a.Low, a.High), Vector128.Create(b.Low, b.High));
+        return new(product.GetElement(0), product.GetElement(1));
     }
 
     /// <inheritdoc/>

@@ -25,7 +25,7 @@ public sealed class BlockTranscriptTests
         var kept = _log.Messages(TranscriptDirection.AliceToBob);
         for (var i = 0; i < 400; i++)
         {
-            kept[i].Bytes.Span.SequenceEqual(sent[i]).ShouldBeTrue($"message {i + 1}");
+            kept[i].Bytes.SequenceEqual(sent[i]).ShouldBeTrue($"message {i + 1}");
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class TwoLogs(long blockId = 7)
     {
         var direction = Direction(from);
         var log = Of(from);
-        var message = new Message(direction, log.Messages(direction).Count + 1, log.Messages(1 - direction).Count, bytes);
+        var message = new Message(direction, log.Messages(direction).Length + 1, log.Messages(1 - direction).Length, bytes);
         Record(log, message, time);
         return message;
     }

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using CsCheck;
 using Shouldly;
 
@@ -45,9 +47,37 @@ public sealed class BitArithmeticTests
         (a, b, c, d) =>
         {
             Gf128 x = new(a, b), y = new(c, d);
-            BitFields.Number(Gf128.Multiply(x, y)).ShouldBe(BitFields.MultiplyInField(BitFields.Number(x), BitFields.Number(y)));
+            var expected = BitFields.MultiplyInField(BitFields.Number(x), BitFields.Number(y));
+            BitFields.Number(Gf128.Multiply(x, y)).ShouldBe(expected);
+            BitFields.Number(Gf128.MultiplyWords(x, y)).ShouldBe(expected);
         },
         iter: Trials);
+
+    [Fact]
+    public void Any_256_coefficients_are_reduced_the_same_on_every_path() => Gen.Select(Word, Word, Word, Word).Sample(
+        (w0, w1, w2, w3) =>
+        {
+            // The upper half times x^128.
+            var expected = BitFields.MultiplyInField(new(w3, w2), 0x87) ^ new UInt128(w1, w0);
+            BitFields.Number(Gf128.Reduce(w0, w1, w2, w3)).ShouldBe(expected);
+            if (Pclmulqdq.IsSupported)
+            {
+                var reduced = Gf128.Reduce(Vector128.Create(w0, 0), Vector128.Create(w1, w2), Vector128.Create(0, w3));
+                BitFields.Number(new Gf128(reduced[0], reduced[1])).ShouldBe(expected);
+            }
+        },
+        iter: Trials);
+
+    [Fact]
+    public void Shifted_words_are_those_of_a_longer_number() => Gen.Select(Word.Array[1, 40], Gen.Int[1, 63]).Sample((words, shift) =>
+    {
+        var destination = new ulong[words.Length - 1];
+        BitShift.Down(words, shift, destination);
+        for (var i = 0; i < destination.Length; i++)
+        {
+            destination[i].ShouldBe((ulong)(new UInt128(words[i + 1], words[i]) >> shift));
+        }
+    });
 
     [Fact]
     public void The_modulus_is_that_of_the_field()
