@@ -65,6 +65,7 @@ public sealed record BlockParameters
         {
             Require(Grade == KeyGrade.Laboratory, nameof(Grade), Grade);
             Require(photons.Secrecy is > 0 and < 1, nameof(photons.Secrecy), photons.Secrecy);
+            Require(double.IsNaN(photons.ToleratedErrorRate) || photons.ToleratedErrorRate is >= 0 and < 0.5, nameof(photons.ToleratedErrorRate), photons.ToleratedErrorRate);
         }
 
         if (Security is null || Security.Mismatch is null || Intensities is null || Intensities.Any(intensity => intensity is null))

@@ -8,6 +8,8 @@ namespace Qkd.Cli.Benchmarking;
 /// <summary>Error correction of random bits with random errors, each end's work counted apart. The slower end decides.</summary>
 internal sealed class ReconciliationStage(IReconciler reconciler, double errorRate, int bits) : IBenchmarkStage
 {
+    private static readonly DeclaredModel Declared = new(DeclaredSource.SinglePhotons, 1e-10, 1e-10);
+
     public string Name => reconciler.Name;
 
     public IEnumerable<BenchmarkFigure> Measure(TimeSpan time, CancellationToken cancellationToken)
@@ -19,8 +21,8 @@ internal sealed class ReconciliationStage(IReconciler reconciler, double errorRa
         {
             cancellationToken.ThrowIfCancellationRequested();
             var (aliceBits, bobBits, errors) = Draw(new Random(), errorRate, bits);
-            using var alice = reconciler.Begin(BroughtBits.OfSinglePhotons(aliceBits, bits, 0, 0, 1e-10, 1e-10), LinkEnd.Alice, new(errorRate));
-            using var bob = reconciler.Begin(BroughtBits.OfSinglePhotons(bobBits, bits, 0, 0, 1e-10, 1e-10), LinkEnd.Bob, new(errorRate));
+            using var alice = reconciler.Begin(BroughtBits.OfSinglePhotons(aliceBits, bits, 0, 0, Declared), LinkEnd.Alice, new(errorRate));
+            using var bob = reconciler.Begin(BroughtBits.OfSinglePhotons(bobBits, bits, 0, 0, Declared), LinkEnd.Bob, new(errorRate));
             var (aliceTime, bobTime) = Talk(alice, bob);
             if (run == 0)
             {

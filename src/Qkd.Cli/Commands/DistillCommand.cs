@@ -108,13 +108,13 @@ internal static class DistillCommand
         };
 
         SiftedBlock Block(ulong[] bits) => counts is null
-            ? BroughtBits.OfSinglePhotons(bits, sample.Count, sample.TestCount, sample.TestErrors, settings.EpsilonSecrecy, settings.EpsilonCorrectness)
+            ? BroughtBits.OfSinglePhotons(bits, sample.Count, sample.TestCount, sample.TestErrors, settings.Declared)
             : BroughtBits.OfDecoys(bits, sample.Count, counts, Security(settings));
     }
 
     /// <summary>ε_sec shared evenly: 2 √(9 ε² + ε²) + ε = ε_sec.</summary>
     private static SecurityParameters Security(DistillSettings settings) =>
-        new(settings.EpsilonSecrecy / ((2 * Math.Sqrt(10)) + 1)) { Verification = settings.EpsilonCorrectness };
+        new(settings.Declared.Secrecy / ((2 * Math.Sqrt(10)) + 1)) { Verification = settings.Declared.Correctness };
 
     private static BitFile Read(string path, DistillSettings settings) => BitFile.Read(path, settings.Packed, BroughtBits.MaximumBits);
 
@@ -172,7 +172,7 @@ internal static class DistillCommand
 
     /// <summary>What the command line says, checked.</summary>
     private sealed record DistillSettings(
-        string Alice, string Bob, bool Packed, ReconciliationMethod Method, bool ReconcileOnly, double TestFraction, double EpsilonSecrecy, double EpsilonCorrectness,
+        string Alice, string Bob, bool Packed, ReconciliationMethod Method, bool ReconcileOnly, double TestFraction, DeclaredModel Declared,
         string? Counts, double QberLimit, string? OutAlice, string? OutBob, bool Json);
 
     private sealed class DistillOptions
@@ -183,6 +183,12 @@ internal static class DistillCommand
         private readonly Option<string> _method = new("--method") { Description = "Error correction.", DefaultValueFactory = _ => "auto", HelpName = "cascade|ldpc|auto" };
         private readonly Option<bool> _reconcileOnly = new("--reconcile-only") { Description = "Error correction and verification alone, for their figures." };
         private readonly Option<double?> _testFraction = new("--test-fraction") { Description = "Share of the bits that is compared and thrown away; 0.1 for single photons and pairs, else 0.", HelpName = "0..1" };
+        private readonly Option<double?> _tolerated = new("--tolerated-qber")
+        {
+            Description = "Single photons and pairs: the error rate of the sample that was agreed on beforehand; with more the block is lost. Without it the observed one counts, and the length is a figure, not a proof.",
+            HelpName = "0..0.5",
+        };
+
         private readonly Option<double> _epsilonSecrecy = new("--eps-sec") { Description = "ε_sec: how far the key may be from secret.", DefaultValueFactory = _ => 1e-10 };
         private readonly Option<double> _epsilonCorrectness = new("--eps-cor") { Description = "ε_cor: probability that the two keys differ.", DefaultValueFactory = _ => 1e-15 };
         private readonly Option<string?> _source = new("--source")
@@ -201,7 +207,7 @@ internal static class DistillCommand
         {
             foreach (var option in new Option[]
             {
-                _alice, _bob, _packed, _method, _reconcileOnly, _testFraction, _epsilonSecrecy, _epsilonCorrectness, _source, _counts, _qberLimit, _outAlice, _outBob, _json,
+                _alice, _bob, _packed, _method, _reconcileOnly, _testFraction, _tolerated, _epsilonSecrecy, _epsilonCorrectness, _source, _counts, _qberLimit, _outAlice, _outBob, _json,
             })
             {
                 command.Add(option);
@@ -250,8 +256,19 @@ internal static class DistillCommand
                     : "--test-fraction: between 0 and 1; without a sample nothing is known of the phase errors");
             }
 
+            var tolerated = parsed.GetValue(_tolerated);
+            if (tolerated is { } rate && (decoys || !(rate is >= 0 and < 0.5)))
+            {
+                throw new UsageException("--tolerated-qber: 0 to 0.5, for single photons and pairs");
+            }
+
+            var declared = new DeclaredModel(
+                source == Pairs ? DeclaredSource.EntangledPairs : DeclaredSource.SinglePhotons, Probability(parsed, _epsilonSecrecy), Probability(parsed, _epsilonCorrectness))
+            {
+                ToleratedErrorRate = tolerated ?? double.NaN,
+            };
             return new(
-                parsed.GetValue(_alice)!, parsed.GetValue(_bob)!, parsed.GetValue(_packed), method, only, fraction, Probability(parsed, _epsilonSecrecy), Probability(parsed, _epsilonCorrectness),
+                parsed.GetValue(_alice)!, parsed.GetValue(_bob)!, parsed.GetValue(_packed), method, only, fraction, declared,
                 counts, Probability(parsed, _qberLimit), outAlice, outBob, parsed.GetValue(_json));
         }
 

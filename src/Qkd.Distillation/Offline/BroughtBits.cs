@@ -9,6 +9,18 @@ namespace Qkd.Distillation;
 public sealed record DecoyCounts(
     IReadOnlyList<double> Means, IReadOnlyList<double> Probabilities, IReadOnlyList<long> KeyCounts, IReadOnlyList<long> TestCounts, IReadOnlyList<long> TestErrors);
 
+/// <summary>A source without multi-photon pulses, as whoever brings the bits declares it.</summary>
+/// <param name="Source">What it is declared to be.</param>
+/// <param name="Secrecy">ε_sec, 0 to 1.</param>
+/// <param name="Correctness">ε_cor, 0 to 1.</param>
+public sealed record DeclaredModel(DeclaredSource Source, double Secrecy, double Correctness)
+{
+    /// <summary>
+    /// The error rate of the test bits beyond which the block is lost, fixed before the block; NaN takes what was observed, and the length is then a figure and not a proof.
+    /// </summary>
+    public double ToleratedErrorRate { get; init; } = double.NaN;
+}
+
 /// <summary>
 /// Sifted bits that somebody brings from elsewhere. Nobody here saw the photons: whatever key they give is <see cref="KeyGrade.Laboratory"/> for ever.
 /// </summary>
@@ -22,15 +34,15 @@ public static class BroughtBits
     /// <param name="count">Their number, at most <see cref="MaximumBits"/>.</param>
     /// <param name="testCount">Bits of the test basis, or of a random sample, that were compared and thrown away.</param>
     /// <param name="testErrors">Errors among them.</param>
-    /// <param name="secrecy">ε_sec, 0 to 1.</param>
-    /// <param name="correctness">ε_cor, 0 to 1.</param>
+    /// <param name="model">The source as it is declared, with the failure probabilities.</param>
     /// <exception cref="DistillationException">A number is out of its range.</exception>
-    public static SiftedBlock OfSinglePhotons(ReadOnlySpan<ulong> keyBits, int count, long testCount, long testErrors, double secrecy, double correctness)
+    public static SiftedBlock OfSinglePhotons(ReadOnlySpan<ulong> keyBits, int count, long testCount, long testErrors, DeclaredModel model)
     {
+        ArgumentNullException.ThrowIfNull(model);
         var parameters = Parameters(
             [new(0, 0, 0, 1.0 / 3), new(0, 0, 0, 1.0 / 3), new(0, 0, 0, 1.0 / 3)],
-            new SecurityParameters { Verification = correctness },
-            new SourceModel.SinglePhotons(secrecy));
+            new SecurityParameters { Verification = model.Correctness },
+            new SourceModel.SinglePhotons(model.Source, model.Secrecy, model.ToleratedErrorRate));
         return Block(parameters, keyBits, count, [count, 0, 0], [testCount, 0, 0], [testErrors, 0, 0]);
     }
 

@@ -72,7 +72,8 @@ public sealed class LocalDistillation(IReconciler reconciler, ISecretRandomness 
 
         Span<byte> pads = stackalloc byte[2 * BlockAuthentication.PadBytes];
         randomness.Fill(pads);
-        var (bobPad, alicePad) = (pads[..BlockAuthentication.PadBytes], pads[BlockAuthentication.PadBytes..]);
+        var bobPad = pads[..BlockAuthentication.PadBytes];
+        var alicePad = pads[BlockAuthentication.PadBytes..];
         var bobTag = BlockAuthentication.CreateTag(logs.Bob, LinkEnd.Bob, bobPad, accept: true);
         var aliceKey = aliceAmplified.Release(BlockAuthentication.Verify(logs.Alice, LinkEnd.Bob, bobPad, bobTag, TimeSpan.Zero));
         var aliceTag = BlockAuthentication.CreateTag(logs.Alice, LinkEnd.Alice, alicePad, accept: true);

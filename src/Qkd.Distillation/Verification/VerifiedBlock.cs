@@ -39,9 +39,26 @@ public sealed class VerifiedBlock : IDisposable
     /// <summary>This end's own bound on the secret length, with every intermediate.</summary>
     public KeyBound Bound() => _bound ??= Parameters.Source switch
     {
-        SourceModel.SinglePhotons photons => FiniteKey.Tomamichel(TomamichelInputs.Of(Sifted, Ledger, photons)),
+        SourceModel.SinglePhotons photons => SinglePhotonBound(photons),
         _ => FiniteKey.TwoDecoy(TwoDecoyInputs.Of(Sifted, Ledger)),
     };
+
+    private TomamichelBound SinglePhotonBound(SourceModel.SinglePhotons photons)
+    {
+        var inputs = new TomamichelInputs
+        {
+            Source = photons.Declared,
+            KeyBits = Sifted.KeyBitCount,
+            TestBits = Sifted.TestCounts.Sum(),
+            ToleratedErrorRate = double.IsNaN(photons.ToleratedErrorRate) ? Sifted.TestErrorRate : photons.ToleratedErrorRate,
+            LeakedBits = Ledger.TotalBits,
+            Secrecy = photons.Secrecy,
+            Correctness = Parameters.Security.Verification,
+        };
+        return inputs.Accepts(Sifted.TestErrors.Sum())
+            ? FiniteKey.Tomamichel(inputs)
+            : new() { LeakedBits = inputs.LeakedBits, Reason = "the test bits have more errors than were tolerated beforehand" };
+    }
 
     /// <summary>Alice: settles on the length that she states: her own bound.</summary>
     public BoundedBlock AgreeLength()

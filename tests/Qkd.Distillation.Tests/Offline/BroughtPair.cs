@@ -5,6 +5,8 @@ namespace Qkd.Distillation.Tests.Offline;
 /// <summary>Random bits of two ends that somebody might bring.</summary>
 internal sealed record BroughtPair(ulong[] Alice, ulong[] Bob, int Count, int Errors)
 {
+    private static readonly DeclaredModel Declared = new(DeclaredSource.SinglePhotons, 1e-10, 1e-15);
+
     public static BroughtPair Random(int seed, int count, double errorRate)
     {
         var random = new Random(seed);
@@ -34,6 +36,6 @@ internal sealed record BroughtPair(ulong[] Alice, ulong[] Bob, int Count, int Er
     {
         var test = Count / 10;
         var testErrors = (long)(test * (double.IsNaN(errorRate) ? (double)Errors / Count : errorRate));
-        return (BroughtBits.OfSinglePhotons(Alice, Count, test, testErrors, 1e-10, 1e-15), BroughtBits.OfSinglePhotons(Bob, Count, test, testErrors, 1e-10, 1e-15));
+        return (BroughtBits.OfSinglePhotons(Alice, Count, test, testErrors, Declared), BroughtBits.OfSinglePhotons(Bob, Count, test, testErrors, Declared));
     }
 }
