@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Qkd.Distillation;
 
 /// <summary>Secret bits that are still being gathered, a word's worth at a time. Zeroes what it outgrows and what it leaves.</summary>
@@ -47,6 +49,45 @@ internal sealed class BitAppender : IDisposable
 
             Append(here == 64 ? bits : bits & ((1UL << here) - 1), here);
         }
+    }
+
+    /// <summary>Appends the bits of many words where their masks are set, moved together.</summary>
+    /// <param name="values">The words.</param>
+    /// <param name="masks">As many masks.</param>
+    /// <param name="count">How many bits the masks have set in all.</param>
+    public void AppendSelected(ReadOnlySpan<ulong> values, ReadOnlySpan<ulong> masks, int count)
+    {
+        var length = checked(_length + count);
+        while ((length >> 6) + 1 >= _words.Length)
+        {
+            Grow();
+        }
+
+        // The word that is being filled is kept in a register; without branches, since how many bits a mask has set cannot be foreseen.
+        var words = _words.AsSpan();
+        var (word, filled) = (_length >> 6, _length & 63);
+        var filling = words[word];
+        for (var i = 0; i < values.Length; i++)
+        {
+            var mask = masks[i];
+            var bits = BitExtraction.Extract(values[i], mask);
+            filling |= bits << filled;
+            words[word] = filling;
+            var left = bits >> 1 >> (63 - filled);
+            filled += BitOperations.PopCount(mask);
+            var full = filled >> 6;
+            word += full;
+            filling ^= (filling ^ left) & (ulong)-full;
+            filled &= 63;
+        }
+
+        words[word] = filling;
+        if ((word << 6) + filled != length)
+        {
+            throw new ArgumentException($"The masks select {(word << 6) + filled - _length} bits, not {count}.", nameof(count));
+        }
+
+        _length = length;
     }
 
     /// <summary>Hands the bits over.</summary>

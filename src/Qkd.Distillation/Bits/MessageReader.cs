@@ -13,6 +13,9 @@ internal ref struct MessageReader(ReadOnlySpan<byte> message, string name)
     /// <summary>Bytes not yet read.</summary>
     public readonly int Left => _rest.Length;
 
+    /// <summary>What has not been read yet.</summary>
+    public readonly ReadOnlySpan<byte> Rest => _rest;
+
     public byte ReadByte() => Take(1)[0];
 
     public ushort ReadUInt16() => BinaryPrimitives.ReadUInt16LittleEndian(Take(2));

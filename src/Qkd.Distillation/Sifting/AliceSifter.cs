@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using Qkd.Devices;
 
 namespace Qkd.Distillation;
@@ -45,35 +44,40 @@ public sealed class AliceSifter : IDisposable
         var reader = new MessageReader(announcement, "announcement of detections");
         var count = SiftingMessages.ReadAnnouncementHeader(ref reader, parameters, frame);
         var words = BitString.WordCount(count);
-        if (_planes.Length < 5 * words)
-        {
-            _planes = GC.AllocateArray<ulong>(5 * words, pinned: true);
-        }
-
+        Reserve(5 * words);
         var bits = _planes.AsSpan(0, words);
         var bases = _planes.AsSpan(words, words);
         var matched = _planes.AsSpan(2 * words, words);
         var low = _planes.AsSpan(3 * words, words);
         var high = _planes.AsSpan(4 * words, words);
-        reader.ReadBits(count, bases);
-        LookUp(ref reader, count, frameSymbols, bits, matched, low, high);
-        for (var i = 0; i < words; i++)
+        try
         {
-            // Alice's basis was put into the match plane: equal bases match.
-            var valid = i == words - 1 && (count & 63) != 0 ? (1UL << count) - 1 : ulong.MaxValue;
-            matched[i] = ~(matched[i] ^ bases[i]) & valid;
-        }
+            reader.ReadBits(count, bases);
+            var gaps = new GapReader(reader, parameters.PilotSlots, parameters.FrameSlots);
+            Span<int> slots = stackalloc int[DetectionPlanes.PerWord];
+            for (var i = 0; i < words; i++)
+            {
+                var here = slots[..Math.Min(DetectionPlanes.PerWord, count - (DetectionPlanes.PerWord * i))];
+                gaps.Read(here);
+                var prepared = DetectionPlanes.LookUp(frameSymbols, here);
+                bits[i] = prepared[0];
+                low[i] = prepared[2];
+                high[i] = prepared[3];
 
-        answer.WriteInt64(frame);
-        answer.WriteUInt32((uint)count);
-        answer.WriteWords(_planes.AsSpan(2 * words, 3 * words));
-        for (var i = 0; i < words; i++)
+                // Equal bases match.
+                matched[i] = ~(prepared[1] ^ bases[i]) & (ulong.MaxValue >> (DetectionPlanes.PerWord - here.Length));
+            }
+
+            gaps.End();
+            answer.WriteInt64(frame);
+            answer.WriteUInt32((uint)count);
+            answer.WriteWords(_planes.AsSpan(2 * words, 3 * words));
+            _state.Absorb(count, multiClicks: 0, bits, bases, matched, low, high);
+        }
+        finally
         {
-            _state.Absorb(bits[i], bases[i], matched[i], low[i], high[i]);
+            BitString.Erase(bits);
         }
-
-        bits.Clear();
-        _state.EndFrame(count, multiClicks: 0);
     }
 
     /// <summary>Writes Alice's test-basis bits, message 3, once every frame is matched.</summary>
@@ -90,62 +94,12 @@ public sealed class AliceSifter : IDisposable
         BitString.Erase(_planes);
     }
 
-    private void LookUp(
-        ref MessageReader reader, int count, ReadOnlySpan<ulong> symbols, Span<ulong> bits, Span<ulong> bases, Span<ulong> low, Span<ulong> high)
+    private void Reserve(int words)
     {
-        var gaps = reader.Take(reader.Left);
-        var groups = MemoryMarshal.Cast<ulong, SymbolGroup>(symbols);
-        var slot = _state.Parameters.PilotSlots - 1;
-        var position = 0;
-        for (var word = 0; word < bits.Length; word++)
+        // What it held has been erased: bits after every frame.
+        if (_planes.Length < words)
         {
-            ulong b = 0, a = 0, l = 0, h = 0;
-            var here = Math.Min(64, count - (word * 64));
-            for (var i = 0; i < here; i++)
-            {
-                if ((uint)position >= (uint)gaps.Length)
-                {
-                    throw reader.Malformed("its gaps break off");
-                }
-
-                int gap = gaps[position];
-                if (gap < 0x80)
-                {
-                    position++;
-                }
-                else
-                {
-                    gap = SiftingMessages.ReadLongGap(gaps, ref position, ref reader);
-                }
-
-                slot += gap + 1;
-                if ((uint)(slot >> 6) >= (uint)groups.Length)
-                {
-                    throw reader.Malformed("a detection lies beyond the frame");
-                }
-
-                ref readonly var group = ref groups[slot >> 6];
-                b |= (group.Bits >> slot & 1) << i;
-                a |= (group.Bases >> slot & 1) << i;
-                l |= (group.IntensityLow >> slot & 1) << i;
-                h |= (group.IntensityHigh >> slot & 1) << i;
-            }
-
-            (bits[word], bases[word], low[word], high[word]) = (b, a, l, h);
+            _planes = GC.AllocateArray<ulong>(words + (words / 8), pinned: true);
         }
-
-        if (position != gaps.Length)
-        {
-            throw reader.Malformed($"{gaps.Length - position} bytes follow its last gap");
-        }
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private readonly struct SymbolGroup
-    {
-        public readonly ulong Bits;
-        public readonly ulong Bases;
-        public readonly ulong IntensityLow;
-        public readonly ulong IntensityHigh;
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 
 namespace Qkd.Distillation;
 
@@ -20,7 +21,6 @@ public sealed class BobSifter : IDisposable
     private readonly SiftingState _state;
     private readonly Queue<AnnouncedFrame> _announced = new();
     private readonly Stack<ulong[]> _spare = new();
-    private readonly ulong[] _answer = new ulong[3];
     private int _framesAnnounced;
 
     /// <summary>Begins a block.</summary>
@@ -59,12 +59,13 @@ public sealed class BobSifter : IDisposable
         var count = slotsInFrame.Length;
         var words = BitString.WordCount(count);
         var planes = Planes(2 * words);
-        var multiClicks = Pack(outcomes, planes.AsSpan(0, words), planes.AsSpan(words, words));
+        var multiClicks = DetectionPlanes.Pack(outcomes, planes.AsSpan(0, words), planes.AsSpan(words, words));
 
         announcement.WriteInt64(frame);
         announcement.WriteUInt32((uint)count);
         announcement.WriteWords(planes.AsSpan(words, words));
-        WriteGaps(slotsInFrame, parameters, announcement);
+        var gaps = announcement.GetSpan(Math.Max(1, count * SiftingMessages.MaximumGapBytes));
+        announcement.Advance(GapWriter.Write(slotsInFrame, parameters.PilotSlots, parameters.FrameSlots, gaps));
         _announced.Enqueue(new(frame, count, multiClicks, planes));
         _framesAnnounced++;
     }
@@ -116,73 +117,28 @@ public sealed class BobSifter : IDisposable
             throw reader.Malformed($"{count} detections were announced");
         }
 
-        var matched = reader.Take(8 * words);
-        var low = reader.Take(8 * words);
-        var high = reader.Take(8 * words);
+        var matched = Plane(ref reader, count);
+        var low = Plane(ref reader, count);
+        var high = Plane(ref reader, count);
+        ulong both = 0;
         for (var i = 0; i < words; i++)
         {
-            var here = Math.Min(64, count - (i * 64));
-            new MessageReader(matched.Slice(8 * i, 8), "answer to a frame").ReadBits(here, _answer);
-            new MessageReader(low.Slice(8 * i, 8), "answer to a frame").ReadBits(here, _answer.AsSpan(1));
-            new MessageReader(high.Slice(8 * i, 8), "answer to a frame").ReadBits(here, _answer.AsSpan(2));
-            if ((_answer[1] & _answer[2]) != 0)
-            {
-                throw reader.Malformed($"it names a fourth intensity");
-            }
-
-            _state.Absorb(announced.Planes[i], announced.Planes[words + i], _answer[0], _answer[1], _answer[2]);
+            both |= low[i] & high[i];
         }
 
-        _state.EndFrame(count, announced.MultiClicks);
+        if (both != 0)
+        {
+            throw reader.Malformed("it names a fourth intensity");
+        }
+
+        _state.Absorb(count, announced.MultiClicks, announced.Planes.AsSpan(0, words), announced.Planes.AsSpan(words, words), matched, low, high);
     }
 
-    private static int Pack(ReadOnlySpan<byte> outcomes, Span<ulong> bits, Span<ulong> bases)
+    /// <summary>A plane of an answer, where it stands in the message.</summary>
+    private static ReadOnlySpan<ulong> Plane(ref MessageReader reader, int count)
     {
-        var multiClicks = 0;
-        for (var word = 0; word < bits.Length; word++)
-        {
-            var chunk = outcomes.Slice(word * 64, Math.Min(64, outcomes.Length - (word * 64)));
-            ulong b = 0, a = 0;
-            for (var i = 0; i < chunk.Length; i++)
-            {
-                ulong outcome = chunk[i];
-                b |= (outcome & 1) << i;
-                a |= (outcome >> 1 & 1) << i;
-                multiClicks += (int)(outcome >> 2 & 1);
-            }
-
-            (bits[word], bases[word]) = (b, a);
-        }
-
-        return multiClicks;
-    }
-
-    private static void WriteGaps(ReadOnlySpan<int> slots, BlockParameters parameters, IBufferWriter<byte> announcement)
-    {
-        var last = parameters.PilotSlots - 1;
-        var buffer = announcement.GetSpan(Math.Max(1, slots.Length * SiftingMessages.MaximumGapBytes));
-        var length = 0;
-        foreach (var slot in slots)
-        {
-            var gap = slot - last - 1;
-            if (gap < 0 || slot >= parameters.FrameSlots)
-            {
-                throw new ArgumentException($"Slot {slot} is out of order or beyond the frame.", nameof(slots));
-            }
-
-            if (gap < 0x80)
-            {
-                buffer[length++] = (byte)gap;
-            }
-            else
-            {
-                length += SiftingMessages.WriteGap(buffer[length..], (uint)gap);
-            }
-
-            last = slot;
-        }
-
-        announcement.Advance(length);
+        var words = MemoryMarshal.Cast<byte, ulong>(reader.Take(8 * BitString.WordCount(count)));
+        return (count & 63) == 0 || words[^1] >> count == 0 ? words : throw reader.Malformed("bits are set beyond its end");
     }
 
     private ulong[] Planes(int words)

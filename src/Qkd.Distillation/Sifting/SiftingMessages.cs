@@ -42,40 +42,4 @@ internal static class SiftingMessages
             throw reader.Malformed($"it is about frame {stated} where {frame} is due");
         }
     }
-
-    /// <summary>Writes a gap of up to 28 bits and returns its length in bytes.</summary>
-    public static int WriteGap(Span<byte> destination, uint gap)
-    {
-        var length = 0;
-        while (gap >= 0x80)
-        {
-            destination[length++] = (byte)(gap | 0x80);
-            gap >>= 7;
-        }
-
-        destination[length++] = (byte)gap;
-        return length;
-    }
-
-    /// <summary>Reads the rest of a gap whose first byte says that more follow.</summary>
-    public static int ReadLongGap(ReadOnlySpan<byte> gaps, ref int position, ref MessageReader reader)
-    {
-        var gap = gaps[position++] & 0x7F;
-        for (var shift = 7; shift < 7 * MaximumGapBytes; shift += 7)
-        {
-            if (position == gaps.Length)
-            {
-                break;
-            }
-
-            var next = gaps[position++];
-            gap |= (next & 0x7F) << shift;
-            if (next < 0x80)
-            {
-                return next != 0 ? gap : throw reader.Malformed("a gap is not in its shortest form");
-            }
-        }
-
-        throw reader.Malformed("a gap does not end");
-    }
 }

@@ -4,8 +4,8 @@ using System.Numerics;
 namespace Qkd.Distillation;
 
 /// <summary>
-/// What both ends gather while sifting: the key-basis and test-basis bits of matched slots, with the intensity of each. Works on 64
-/// detections at a time; the two ends run the same code on the same public planes, so that their bits stay in step.
+/// What both ends gather while sifting: the key-basis and test-basis bits of matched slots, with the intensity of each. Works on planes
+/// of 64 detections a word; the two ends run the same code on the same public planes, so that their bits stay in step.
 /// </summary>
 internal sealed class SiftingState(BlockParameters parameters) : IDisposable
 {
@@ -13,6 +13,7 @@ internal sealed class SiftingState(BlockParameters parameters) : IDisposable
     private readonly BitAppender _testBits = new();
     private readonly BitAppender[] _keyIntensity = [new(), new()];
     private readonly BitAppender[] _testIntensity = [new(), new()];
+    private ulong[] _masks = [];
     private bool _testBitsWritten;
     private bool _complete;
 
@@ -25,36 +26,50 @@ internal sealed class SiftingState(BlockParameters parameters) : IDisposable
 
     public long MultiClicks { get; private set; }
 
-    /// <summary>Counts a frame whose detections have all been absorbed.</summary>
-    public void EndFrame(int detections, long multiClicks)
-    {
-        Detections += detections;
-        MultiClicks += multiClicks;
-        FramesMatched++;
-    }
-
-    /// <summary>Takes up to 64 detections, one a bit.</summary>
+    /// <summary>Takes a frame's detections, 64 a word, whose planes have been checked; bits beyond the count are zero in all of them.</summary>
+    /// <param name="count">Detections.</param>
+    /// <param name="multiClicks">How many of them were multi-clicks.</param>
     /// <param name="bits">This end's bit values.</param>
     /// <param name="bases">Bob's bases, 1 for the test basis.</param>
     /// <param name="matched">Where Alice's basis is the same.</param>
-    /// <param name="intensityLow">Low bit of the intensity index.</param>
-    /// <param name="intensityHigh">High bit of the intensity index.</param>
-    public void Absorb(ulong bits, ulong bases, ulong matched, ulong intensityLow, ulong intensityHigh)
+    /// <param name="intensityLow">Low bits of the intensity index.</param>
+    /// <param name="intensityHigh">High bits of the intensity index.</param>
+    public void Absorb(
+        int count,
+        long multiClicks,
+        ReadOnlySpan<ulong> bits,
+        ReadOnlySpan<ulong> bases,
+        ReadOnlySpan<ulong> matched,
+        ReadOnlySpan<ulong> intensityLow,
+        ReadOnlySpan<ulong> intensityHigh)
     {
-        var key = matched & ~bases;
-        var count = BitOperations.PopCount(key);
-        _keyBits.Append(BitExtraction.Extract(bits, key), count);
-        _keyIntensity[0].Append(BitExtraction.Extract(intensityLow, key), count);
-        _keyIntensity[1].Append(BitExtraction.Extract(intensityHigh, key), count);
-
-        var test = matched & bases;
-        if (test != 0)
+        var words = BitString.WordCount(count);
+        if (_masks.Length < 2 * words)
         {
-            count = BitOperations.PopCount(test);
-            _testBits.Append(BitExtraction.Extract(bits, test), count);
-            _testIntensity[0].Append(BitExtraction.Extract(intensityLow, test), count);
-            _testIntensity[1].Append(BitExtraction.Extract(intensityHigh, test), count);
+            _masks = new ulong[2 * words];
         }
+
+        var key = _masks.AsSpan(0, words);
+        var test = _masks.AsSpan(words, words);
+        var (keyCount, testCount) = (0, 0);
+        for (var i = 0; i < words; i++)
+        {
+            var (both, basis) = (matched[i], bases[i]);
+            key[i] = both & ~basis;
+            test[i] = both & basis;
+            keyCount += BitOperations.PopCount(both & ~basis);
+            testCount += BitOperations.PopCount(both & basis);
+        }
+
+        _keyBits.AppendSelected(bits, key, keyCount);
+        _keyIntensity[0].AppendSelected(intensityLow, key, keyCount);
+        _keyIntensity[1].AppendSelected(intensityHigh, key, keyCount);
+        _testBits.AppendSelected(bits, test, testCount);
+        _testIntensity[0].AppendSelected(intensityLow, test, testCount);
+        _testIntensity[1].AppendSelected(intensityHigh, test, testCount);
+        Detections += count;
+        MultiClicks += multiClicks;
+        FramesMatched++;
     }
 
     public void WriteTestBits(IBufferWriter<byte> message)

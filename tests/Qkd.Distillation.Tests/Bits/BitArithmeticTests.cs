@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using CsCheck;
@@ -112,6 +113,43 @@ public sealed class BitArithmeticTests
         taken.CountOnes().ShouldBe(expected.Sum());
         (taken.Words.Length == 0 || (taken.Length & 63) == 0 || taken.Words[^1] >> taken.Length == 0).ShouldBeTrue();
     });
+
+    [Fact]
+    public void Selected_bits_are_appended_as_one_by_one() => Gen.Select(Gen.Int[0, 64], Gen.Select(Word, Word).List[0, 100].List[0, 4]).Sample((before, frames) =>
+    {
+        using var appender = new BitAppender();
+        using var expected = new BitAppender();
+        appender.Append(ulong.MaxValue >> 1 >> (63 - before), before);
+        expected.Append(ulong.MaxValue >> 1 >> (63 - before), before);
+        foreach (var frame in frames)
+        {
+            ulong[] values = [.. frame.Select(pair => pair.Item1)];
+            ulong[] masks = [.. frame.Select(pair => pair.Item2)];
+            appender.AppendSelected(values, masks, masks.Sum(BitOperations.PopCount));
+            for (var i = 0; i < values.Length; i++)
+            {
+                expected.Append(BitExtraction.ExtractPlain(values[i], masks[i]), BitOperations.PopCount(masks[i]));
+            }
+
+            appender.Length.ShouldBe(expected.Length);
+            appender.Words.SequenceEqual(expected.Words).ShouldBeTrue();
+        }
+    });
+
+    [Fact]
+    public void Selected_bits_outgrow_the_first_memory()
+    {
+        using var appender = new BitAppender();
+        var masks = Enumerable.Repeat(ulong.MaxValue, 5_000).ToArray();
+        ulong[] values = [.. Enumerable.Range(0, 5_000).Select(i => (ulong)i * 0x9E37_79B9_7F4A_7C15)];
+        appender.Append(1, 1);
+        appender.AppendSelected(values, masks, 64 * 5_000);
+        appender.Append(0, 63);
+        var shifted = new ulong[5_000];
+        BitShift.Down(appender.Words, 1, shifted);
+        shifted.ShouldBe(values);
+        Should.Throw<ArgumentException>(() => appender.AppendSelected([1], [3], 1));
+    }
 
     [Fact]
     public void An_appender_grows_beyond_its_first_memory()
