@@ -17,7 +17,7 @@ internal sealed class CascadeAlice : IReconciliation
     private readonly CascadeTrees _trees;
     private readonly CascadeBitWriter _parities = new();
     private readonly Frame[] _frames;
-    private readonly uint[] _searches;
+    private readonly CascadeBlock[] _searches;
     private readonly int _searchesEach;
     private readonly ulong[] _tops;
     private int[] _unfinished;
@@ -35,7 +35,7 @@ internal sealed class CascadeAlice : IReconciliation
         _frames = new Frame[_plan.Frames];
         _unfinished = [.. Enumerable.Range(0, _plan.Frames)];
         _searchesEach = _plan.Tops(0);
-        _searches = new uint[(long)_plan.Frames * _searchesEach];
+        _searches = new CascadeBlock[checked(_plan.Frames * _searchesEach)];
         _tops = new ulong[_plan.Levels.TopWords(_plan.TopExponent(0))];
     }
 
@@ -139,17 +139,14 @@ internal sealed class CascadeAlice : IReconciliation
             var some = searches[done..Math.Min(done + 64, searches.Length)];
             var halves = reader.Read(some.Length);
             ulong parities = 0;
-            for (var i = 0; i < some.Length; i++)
+            for (var i = 0; i < some.Length; i++, halves >>= 1)
             {
-                var search = some[i];
-                var half = (int)(search >> CascadeMessages.HalfShift);
-                search += ((uint)(halves >> i) & 1) << half;
-                search -= 1u << CascadeMessages.HalfShift;
-                parities |= Parity(ref tree, search) << i;
+                var block = some[i].Halve((uint)halves & 1);
+                parities |= (ulong)Parity(ref tree, block) << i;
 
-                // One with halves of one place has been answered for the last time.
-                searches[left] = search;
-                left += half > 1 ? 1 : 0;
+                // One whose halves are single places has been answered for the last time.
+                searches[left] = block;
+                left += block.Half > 0 ? 1 : 0;
             }
 
             _parities.Append(parities, some.Length);
@@ -162,11 +159,11 @@ internal sealed class CascadeAlice : IReconciliation
         }
     }
 
-    private ulong Parity(ref ulong tree, uint search)
+    /// <summary>Parity of the first half of a block.</summary>
+    private uint Parity(ref ulong tree, CascadeBlock block)
     {
-        ref readonly var halving = ref _plan.Levels.Halvings[(int)(search >> CascadeMessages.HalfShift)];
-        var place = search & CascadeMessages.PlaceMask;
-        return halving.Parity(Unsafe.Add(ref tree, halving.Word(place)), place);
+        ref readonly var halving = ref _plan.Levels.Halvings[block.Half];
+        return halving.Parity(Unsafe.Add(ref tree, halving.Word(block.Place)), block.Place);
     }
 
     private bool Next(int frame, ref CascadeBitReader reader)
@@ -223,11 +220,10 @@ internal sealed class CascadeAlice : IReconciliation
 
             var known = reader.ReadOnes(topExponent - 1);
             var place = (top << topExponent) | (int)reader.Read(known) << (topExponent - known);
-            var half = topExponent - known - 1;
-            var search = CascadeMessages.Search(place, half);
-            _parities.Append(Parity(ref tree, search), 1);
-            searches[left] = search;
-            left += half > 0 ? 1 : 0;
+            var block = new CascadeBlock(place, topExponent - known);
+            _parities.Append(Parity(ref tree, block), 1);
+            searches[left] = block;
+            left += block.Half > 0 ? 1 : 0;
         }
 
         state.Searches = left;

@@ -172,16 +172,4 @@ internal static class CascadeMessages
 
     /// <summary>The parameter of the code for distances, when so many of the blocks are named.</summary>
     public static int RiceBits(int blocks, int named) => BitOperations.Log2((uint)(blocks / named));
-
-    /// <summary>A search: the first place of the block, and beside it i where the block has halves of 2^i places, and what its owner adds.</summary>
-    public static uint Search(int place, int half) => (uint)place | (uint)half << HalfShift;
-
-    /// <summary>Where i stands in a search.</summary>
-    public const int HalfShift = 16;
-
-    /// <summary>Bits of i, in place.</summary>
-    public const uint HalfMask = 0x1F;
-
-    /// <summary>The place in a search.</summary>
-    public const uint PlaceMask = 0xFFFF;
 }

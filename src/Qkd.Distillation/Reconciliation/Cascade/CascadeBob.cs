@@ -1,7 +1,5 @@
 using System.Buffers;
 using System.Numerics;
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace Qkd.Distillation;
 
@@ -14,8 +12,7 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
     private readonly SiftedBits _bits = block.TakeBits();
     private readonly CascadeBitWriter _questions = new();
     private CascadeSearch? _search;
-    private uint[] _searches = [];
-    private int _searchesEach;
+    private CascadeSearches? _searches;
     private Frame[] _frames = [];
     private int[] _unfinished = [];
     private long _told;
@@ -40,12 +37,8 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
             throw new InvalidOperationException("The reconciliation has finished.");
         }
 
-        if (Rounds++ == 0)
-        {
-            received = Begin(received);
-        }
-
-        Continue(received);
+        var first = Rounds++ == 0;
+        Continue(first ? Begin(received) : received, first);
         _questions.Flush(toSend);
         return _finished;
     }
@@ -53,6 +46,7 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
     public void Dispose()
     {
         _search?.Dispose();
+        _searches?.Dispose();
         _questions.Dispose();
         if (_result is null)
         {
@@ -72,21 +66,19 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
         }
 
         var plan = new CascadePlan(_bits.Key.Length, sizes);
-        _search = new(plan, _bits.Key.Words);
+        _search = new(plan, _bits.Key.Length);
         _frames = new Frame[plan.Frames];
         _unfinished = [.. Enumerable.Range(0, plan.Frames)];
-        _searchesEach = plan.Tops(0);
-        _searches = new uint[(long)plan.Frames * _searchesEach];
+        _searches = new(plan.Frames, plan.Tops(0));
         for (var frame = 0; frame < plan.Frames; frame++)
         {
-            _frames[frame].Telling = true;
             _due += plan.ToldTops(frame, 0);
         }
 
         return reader.Take(reader.Left);
     }
 
-    private void Continue(ReadOnlySpan<byte> received)
+    private void Continue(ReadOnlySpan<byte> received, bool first)
     {
         var reader = new CascadeBitReader(received, "parities");
         _told += _due;
@@ -100,14 +92,17 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
         foreach (var frame in _unfinished)
         {
             ref var state = ref _frames[frame];
-            if (state.Telling)
+            if (first)
             {
-                _search!.BeginPasses(frame, ref reader);
-                state.Telling = false;
+                _search!.BeginFirstPass(frame, _bits.Key.Words, ref reader);
+            }
+            else if (state.Searches > 0)
+            {
+                Halve(frame, ref reader);
             }
             else
             {
-                Halve(frame, ref reader);
+                _search!.BeginNextPasses(frame, ref reader);
             }
 
             if (state.Searches > 0 || Next(frame))
@@ -130,31 +125,40 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
     private void Halve(int frame, ref CascadeBitReader reader)
     {
         ref var state = ref _frames[frame];
-        var searches = _searches.AsSpan(frame * _searchesEach, state.Searches);
-        ref var tree = ref MemoryMarshal.GetReference(_search!.Trees.Of(frame, state.Pass));
+        var blocks = _searches!.Blocks(frame)[..state.Searches];
+        var windows = _searches.Windows(frame)[..state.Searches];
+        var nodes = _search!.Nodes(frame, state.Pass);
         var halvings = _search.Plan.Levels.Halvings;
         var left = 0;
-        for (var done = 0; done < searches.Length; done += 64)
+        for (var done = 0; done < blocks.Length; done += 64)
         {
-            var some = searches[done..Math.Min(done + 64, searches.Length)];
-            var told = reader.Read(some.Length);
+            var end = Math.Min(done + 64, blocks.Length);
+            var told = reader.Read(end - done);
             ulong halves = 0;
             var asked = 0;
-            for (var i = 0; i < some.Length; i++)
+            for (var i = done; i < end; i++, told >>= 1)
             {
-                var search = some[i];
-                var half = (int)(search >> CascadeMessages.HalfShift & CascadeMessages.HalfMask);
+                var block = blocks[i];
+                var window = windows[i];
+                var half = block.Half;
                 ref readonly var halving = ref halvings[half];
-                var place = search & CascadeMessages.PlaceMask;
-                var own = halving.Parity(Unsafe.Add(ref tree, halving.Word(place)), place);
-                var second = ~((uint)(told >> i) ^ own) & 1;
+                var second = ~((uint)told ^ (uint)BitOperations.PopCount(window & halving.Mask)) & 1;
                 if (half == 0)
                 {
-                    _search.Correct(frame, state.Pass, (int)(place | second), (int)(search >> CascadeSearch.KnownShift));
+                    _search.Correct(frame, state.Pass, (int)(block.Place | second), block.Searched);
                     continue;
                 }
 
-                searches[left++] = search + (second << half) - (1u << CascadeMessages.HalfShift);
+                block = block.Halve(second);
+                window >>= (int)(halving.Half * second);
+                if (halving.Half == 1)
+                {
+                    // It has come down to one bit of its level, which is a word of the next.
+                    window = CascadeKnowledge.Window(nodes, halvings[half - 1], block.Place);
+                }
+
+                blocks[left] = block;
+                windows[left++] = window;
                 halves |= (ulong)second << asked++;
             }
 
@@ -168,46 +172,41 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
     private bool Next(int frame)
     {
         ref var state = ref _frames[frame];
-        _search!.Trees.Release(frame);
-        var searches = _searches.AsSpan(frame * _searchesEach, _searchesEach);
-        while (_search.NextPass(frame) is var pass && pass >= 0)
+        while (_search!.NextPass(frame) is var pass && pass >= 0)
         {
-            var count = _search.StartSearch(frame, pass, searches);
+            var count = _search.Start(frame, pass, _searches!);
             if (count > 0)
             {
                 (state.Pass, state.Searches) = ((byte)pass, count);
-                Name(pass, searches[..count]);
+                Name(pass, _searches!.Blocks(frame)[..count]);
                 return true;
             }
         }
 
         var due = _search.DueOfNextPasses(frame);
-        state.Telling = due > 0;
         _due += due;
-        _questions.Append(state.Telling ? (ulong)CascadeMessages.Tell : CascadeMessages.Finish, CascadeMessages.NextBits);
-        return state.Telling;
+        _questions.Append(due > 0 ? (ulong)CascadeMessages.Tell : CascadeMessages.Finish, CascadeMessages.NextBits);
+        return due > 0;
     }
 
-    private void Name(int pass, ReadOnlySpan<uint> searches)
+    private void Name(int pass, ReadOnlySpan<CascadeBlock> blocks)
     {
         var plan = _search!.Plan;
         var topExponent = plan.TopExponent(pass);
-        var digits = BitOperations.Log2((uint)searches.Length);
-        var rice = CascadeMessages.RiceBits(plan.Tops(pass), searches.Length);
+        var digits = BitOperations.Log2((uint)blocks.Length);
+        var rice = CascadeMessages.RiceBits(plan.Tops(pass), blocks.Length);
         _questions.Append((ulong)pass, CascadeMessages.NextBits);
         _questions.Append((ulong)digits, CascadeMessages.DigitBits);
-        _questions.Append((ulong)(searches.Length - (1 << digits)), digits);
+        _questions.Append((ulong)(blocks.Length - (1 << digits)), digits);
         var before = -1;
-        foreach (var search in searches)
+        foreach (var block in blocks)
         {
-            var place = search & CascadeMessages.PlaceMask;
-            var half = (int)(search >> CascadeMessages.HalfShift & CascadeMessages.HalfMask);
-            var top = (int)(place >> topExponent);
+            var top = (int)(block.Place >> topExponent);
             var distance = top - before - 1;
             before = top;
             AppendOnes(distance >> rice);
-            var known = topExponent - half - 1;
-            var path = place >> (half + 1) & ((1u << known) - 1);
+            var known = topExponent - block.Half - 1;
+            var path = block.Place >> (block.Half + 1) & ((1u << known) - 1);
             var bits = (uint)distance & ((1u << rice) - 1) | ((1UL << known) - 1) << rice | (ulong)path << (rice + known + 1);
             _questions.Append(bits, rice + (2 * known) + 1);
         }
@@ -240,7 +239,6 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
 
     private struct Frame
     {
-        public bool Telling;
         public byte Pass;
         public int Searches;
     }

@@ -10,9 +10,9 @@ internal readonly record struct CascadeBlockSizes(int First, int Second, int Thi
     public static CascadeBlockSizes For(double expectedErrorRate)
     {
         var rate = double.IsFinite(expectedErrorRate) ? Math.Clamp(expectedErrorRate, 1e-4, 0.25) : 0.05;
-        var first = (int)Math.Ceiling(Math.Log2(1 / rate) - 0.5);
-        var second = Math.Max(first, (int)Math.Ceiling((first + 12) / 2.0));
-        return new(first, second, Math.Max(second, 12));
+        var digits = Math.Log2(1 / rate);
+        var first = (int)Math.Ceiling(digits - 0.5);
+        return new(first, Math.Max(first + 1, (int)Math.Round((0.72 * digits) + 3.43)), 14);
     }
 
     /// <summary>Whether a peer may propose these.</summary>
@@ -36,12 +36,15 @@ internal sealed class CascadePlan
     /// <summary>Passes before those over half frames.</summary>
     public const int MainPasses = 3;
 
+    /// <summary>Passes over half frames.</summary>
+    public const int HalfPasses = Passes - MainPasses;
+
     /// <summary>Largest frame: 2^16 bits.</summary>
     public const int LargestExponent = 16;
 
     private const int SmallestExponent = 6;
     private readonly int[] _topExponents;
-    private readonly CascadeOrder[] _orders;
+    private readonly int[] _starts;
 
     /// <summary>Lays out a block of so many bits.</summary>
     public CascadePlan(int bits, CascadeBlockSizes sizes)
@@ -59,7 +62,8 @@ internal sealed class CascadePlan
         _topExponents[0] = Math.Min(Exponent - 1, sizes.First);
         _topExponents[1] = Math.Min(Exponent - 1, sizes.Second);
         _topExponents[2] = Math.Min(Exponent - 1, sizes.Third);
-        _orders = CascadeOrder.All(Exponent);
+        _starts = [.. Enumerable.Range(0, Frames + 1).Select(frame => Frames == 0 ? 0 : (int)((long)bits * frame / Frames))];
+        Order = CascadeOrder.Of(Exponent);
         Levels = new(Exponent);
         Halves = CascadeHalves.Of(Exponent);
     }
@@ -73,6 +77,9 @@ internal sealed class CascadePlan
     /// <summary>m: every frame stands in 2^m places.</summary>
     public int Exponent { get; }
 
+    /// <summary>The orders of the passes.</summary>
+    public CascadeOrder Order { get; }
+
     /// <summary>How the parities of a frame are kept.</summary>
     public CascadeLevels Levels { get; }
 
@@ -80,16 +87,13 @@ internal sealed class CascadePlan
     public CascadeHalves Halves { get; }
 
     /// <summary>First bit of a frame within the block.</summary>
-    public int Start(int frame) => (int)((long)Bits * frame / Frames);
+    public int Start(int frame) => _starts[frame];
 
     /// <summary>Where each frame begins, and the end of the last.</summary>
-    public int[] Starts() => [.. Enumerable.Range(0, Frames + 1).Select(frame => Frames == 0 ? 0 : Start(frame))];
+    public int[] Starts() => [.. _starts];
 
     /// <summary>Bits of a frame.</summary>
     public int Length(int frame) => Start(frame + 1) - Start(frame);
-
-    /// <summary>The order in which a pass takes the bits; passes from 1.</summary>
-    public CascadeOrder Order(int pass) => _orders[pass];
 
     /// <summary>log2 of the block size of a pass.</summary>
     public int TopExponent(int pass) => _topExponents[pass];

@@ -1,6 +1,6 @@
 namespace Qkd.Distillation;
 
-/// <summary>The parities of all frames at one end: a tree for each of the first passes, and one of a pass over half frames for as long as it is searched.</summary>
+/// <summary>The parities of all frames at Alice's end: a tree for each of the first passes, and one of a pass over half frames for as long as it is searched.</summary>
 internal sealed class CascadeTrees(CascadePlan plan) : IDisposable
 {
     private readonly ulong[]?[] _passes = new ulong[CascadePlan.MainPasses][];
@@ -27,7 +27,7 @@ internal sealed class CascadeTrees(CascadePlan plan) : IDisposable
         var tree = Of(frame, pass);
         if (pass > 0)
         {
-            plan.Order(pass).Rearrange(Bits(frame), tree[..plan.Levels.BitWords]);
+            plan.Order.Rearrange(pass, Bits(frame), tree[..plan.Levels.BitWords]);
         }
 
         plan.Levels.Build(tree);
