@@ -56,7 +56,7 @@ internal sealed class LdpcCode
 
     /// <summary>
     /// Block columns whose symbols may be punctured, no two of which share a block row. No check then has two punctured symbols, so that the
-    /// columns of the punctured symbols are linearly independent: see <see cref="LdpcDecoder"/> for what follows from it.
+    /// columns of the punctured symbols are linearly independent: see <see cref="LdpcFrame"/> for what follows from it.
     /// </summary>
     public ReadOnlySpan<int> PuncturedColumns => _punctured;
 

@@ -20,6 +20,9 @@ internal sealed class LdpcDecoder : IDisposable
     /// <summary>Largest reliability of a symbol, for one that is known.</summary>
     public const sbyte Known = 127;
 
+    /// <summary>Rounds after which a frame is given up: those that succeed near the largest error rate of a code take 20 to 50.</summary>
+    public const int MostRounds = 70;
+
     /// <summary>Symbols a step of the vector kernel.</summary>
     public const int Lanes = 32;
 

@@ -79,6 +79,14 @@ internal sealed class LdpcTables
     /// <summary>The three tables of the inverse.</summary>
     public ReadOnlySpan<byte> InverseParts => _inverse;
 
+    /// <summary>Reliability of a symbol as it was received, in steps of L: the logarithm of the odds of its being right.</summary>
+    /// <param name="errorRate">0 to 1/2. Below 0.001 a symbol would count as certain: it is taken for that.</param>
+    public static sbyte ReliabilityOf(double errorRate)
+    {
+        var rate = Math.Clamp(errorRate, 0.001, 0.45);
+        return (sbyte)Math.Round(LevelsPerUnit * Math.Log((1 - rate) / rate));
+    }
+
     /// <summary>φ of a level, counted.</summary>
     public int PhiOf(int turn, int level) => level < Certain ? _phi[(turn * Certain) + level] : 0;
 
