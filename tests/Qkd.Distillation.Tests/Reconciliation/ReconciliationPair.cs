@@ -9,12 +9,11 @@ internal sealed class ReconciliationPair : IDisposable
     private readonly IReconciliation _alice;
     private readonly IReconciliation _bob;
 
-    private ReconciliationPair(ulong[] aliceBits, ulong[] bobBits, int length, double expectedErrorRate, SecurityParameters security)
+    private ReconciliationPair(ulong[] aliceBits, ulong[] bobBits, int length, double expectedErrorRate, SecurityParameters security, IReconciler reconciler)
     {
         AliceBits = aliceBits;
         BobBits = bobBits;
         Length = length;
-        var reconciler = new CascadeReconciler();
         _alice = reconciler.Begin(Block(aliceBits, length, security), LinkEnd.Alice, new(expectedErrorRate));
         _bob = reconciler.Begin(Block(bobBits, length, security), LinkEnd.Bob, new(expectedErrorRate));
     }
@@ -48,7 +47,7 @@ internal sealed class ReconciliationPair : IDisposable
         }
     }
 
-    public static ReconciliationPair Random(int seed, int length, double errorRate, double? expected = null, SecurityParameters? security = null)
+    public static ReconciliationPair Random(int seed, int length, double errorRate, double? expected = null, SecurityParameters? security = null, IReconciler? reconciler = null)
     {
         var random = new Random(seed);
         var alice = new ulong[BitString.WordCount(length)];
@@ -60,7 +59,7 @@ internal sealed class ReconciliationPair : IDisposable
             bob[i >> 6] |= random.NextDouble() < errorRate ? bit ^ 1UL << i : bit;
         }
 
-        return new(alice, bob, length, expected ?? errorRate, security ?? new());
+        return new(alice, bob, length, expected ?? errorRate, security ?? new(), reconciler ?? new CascadeReconciler());
     }
 
     /// <summary>Lets the ends talk until both have finished.</summary>

@@ -1,0 +1,19 @@
+using System.Globalization;
+using Qkd.Distillation.Tools;
+
+CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+return args switch
+{
+    ["construct", _, ..] => ConstructVerb.Run(args[1..]),
+    ["measure", _, _, ..] => MeasureVerb.Run(args[1..]),
+    _ => Usage(),
+};
+
+static int Usage()
+{
+    Console.Error.WriteLine("""
+        construct FOLDER [NAME ...]          makes the codes of the family, or those named
+        measure TABLE FRAMES [NAME ...]      finds the error rates that they reach, with so many frames each
+        """);
+    return 2;
+}

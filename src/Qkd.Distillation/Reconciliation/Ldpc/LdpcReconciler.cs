@@ -1,0 +1,176 @@
+using System.Numerics;
+using Qkd.Devices;
+
+namespace Qkd.Distillation;
+
+/// <summary>
+/// One-way error correction by the syndromes of low-density parity-check codes: Alice tells the syndromes of all frames in one message,
+/// and Bob finds the bits that have them and are closest to his own. Frames that he cannot find are few; for these he asks for symbols,
+/// the least certain first, up to three times, and at last for the whole frame.
+/// </summary>
+/// <remarks>
+/// What leaks is the bits of the syndromes less the punctured symbols, one bit for each symbol told, and for a frame told whole its bits:
+/// see <see cref="LdpcFrame"/>. As the number of bits that are told depends on the data, two log2 of the number of values that it can take is
+/// added. Where the detectors may differ, all that Bob says is counted as well.
+/// </remarks>
+/// <param name="randomness">Where Alice draws the values of punctured symbols from.</param>
+public sealed class LdpcReconciler(ISecretRandomness randomness) : IReconciler
+{
+    /// <summary>Rounds in which single symbols may be asked for; in the one after them, whole frames.</summary>
+    internal const int SymbolRounds = 3;
+
+    /// <summary>Draws from the operating system's generator.</summary>
+    public LdpcReconciler()
+        : this(OperatingSystemRandomness.Instance)
+    {
+    }
+
+    /// <inheritdoc/>
+    public string Name => "ldpc";
+
+    /// <inheritdoc/>
+    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
+    {
+        ArgumentNullException.ThrowIfNull(block);
+        ArgumentNullException.ThrowIfNull(conditions);
+        return end == LinkEnd.Alice ? new LdpcAlice(block, conditions.ErrorRate, randomness) : new LdpcBob(block);
+    }
+}
+
+/// <summary>
+/// How a block is cut into frames, and what was told of each: kept alike at both ends.
+/// </summary>
+internal sealed class LdpcPlan
+{
+    /// <summary>In place of a code: the bits themselves are told.</summary>
+    public const byte NoCode = 255;
+
+    private readonly SiftedBlock _block;
+    private readonly long[] _puncturedTold;
+    private readonly long[] _keyBitsTold;
+    private readonly bool[] _toldWhole;
+
+    /// <summary>Cuts a block.</summary>
+    public LdpcPlan(SiftedBlock block, LdpcChoice choice, byte reliability)
+    {
+        (_block, Choice, Reliability) = (block, choice, reliability);
+        Code = LdpcFamily.Code(choice.Code);
+        _puncturedTold = new long[choice.Frames];
+        _keyBitsTold = new long[choice.Frames];
+        _toldWhole = new bool[choice.Frames];
+    }
+
+    /// <summary>Code, frames and puncturing.</summary>
+    public LdpcChoice Choice { get; }
+
+    /// <summary>The code.</summary>
+    public LdpcCode Code { get; }
+
+    /// <summary>Reliability of a symbol as received.</summary>
+    public byte Reliability { get; }
+
+    /// <summary>Number of frames.</summary>
+    public int Frames => Choice.Frames;
+
+    /// <summary>Where each frame begins, and the end of the last.</summary>
+    public int[] Starts() => [.. Enumerable.Range(0, Frames + 1).Select(Start)];
+
+    /// <summary>First bit of a frame.</summary>
+    public int Start(int frame) => (int)((long)_block.KeyBitCount * frame / Frames);
+
+    /// <summary>Layout of a frame.</summary>
+    public LdpcFrame Frame(int frame) => new(Code, Choice.Punctured, Start(frame + 1) - Start(frame));
+
+    /// <summary>Whether a choice can be that of a block.</summary>
+    public static bool IsPossible(int bits, int code, uint frames, uint punctured)
+    {
+        if (code >= LdpcFamily.Count || frames == 0 || frames > bits)
+        {
+            return false;
+        }
+
+        var longest = (bits + (long)frames - 1) / frames;
+        return punctured <= LdpcFrame.LargestPunctured(LdpcFamily.Code(code)) && longest + punctured <= LdpcFamily.SymbolsOf(code)
+            && (LdpcFamily.ChecksOf(code) - (long)punctured) * frames <= bits;
+    }
+
+    /// <summary>Keeps account of symbols told.</summary>
+    /// <param name="frame">The frame.</param>
+    /// <param name="punctured">How many of them are punctured.</param>
+    /// <param name="all">How many symbols there are.</param>
+    public void CountSymbols(int frame, int punctured, int all)
+    {
+        _puncturedTold[frame] += punctured;
+        _keyBitsTold[frame] += all - punctured;
+        Check();
+    }
+
+    /// <summary>Keeps account of a frame told whole.</summary>
+    public void CountWhole(int frame)
+    {
+        _toldWhole[frame] = true;
+        Check();
+    }
+
+    /// <summary>What has leaked.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="plan">What was told; null where all bits were.</param>
+    /// <param name="bytesOfBob">Bytes of all of Bob's messages.</param>
+    public static LeakageLedger Ledger(SiftedBlock block, LdpcPlan? plan, long bytesOfBob)
+    {
+        var (told, outright) = plan?.Told() ?? (0, block.KeyBitCount);
+
+        // Between none and all bits of the block, beyond which it is lost.
+        var values = (long)block.KeyBitCount + 1;
+        return new()
+        {
+            ReconciliationBits = told,
+            DisclosedBits = outright,
+            ReverseReconciliationBits = block.Parameters.Security.Mismatch.Exists ? 8 * bytesOfBob : 0,
+            VariableLengthBits = 2 * (64 - BitOperations.LeadingZeroCount((ulong)(values - 1))),
+        };
+    }
+
+    private (long Told, long Outright) Told()
+    {
+        var (told, outright) = (0L, 0L);
+        for (var frame = 0; frame < Frames; frame++)
+        {
+            if (_toldWhole[frame])
+            {
+                outright += Start(frame + 1) - Start(frame);
+            }
+            else
+            {
+                told += Code.Checks - Choice.Punctured + _puncturedTold[frame];
+                outright += _keyBitsTold[frame];
+            }
+        }
+
+        return (told, outright);
+    }
+
+    private void Check()
+    {
+        var (told, outright) = Told();
+        if (told + outright > _block.KeyBitCount)
+        {
+            throw new DistillationException($"Error correction needs more than block {_block.BlockId} has bits.");
+        }
+    }
+}
+
+/// <summary>
+/// The messages. Alice's first: <c>u32 bits of the block; u8 code</c>, and if that is <see cref="LdpcPlan.NoCode"/> the bits, else <c>u32 frames;
+/// u32 punctured symbols of each; u8 reliability; syndromes</c>; her others the symbols and frames asked for, packed. Bob's:
+/// <c>u32 number of frames that he asks about; for each u32 frame, u32 count</c>, a count of 0 asking for the whole frame, then the symbols' numbers, in
+/// the fewest bits that hold every symbol's, ascending. Asking about none is the end.
+/// </summary>
+internal static class LdpcMessages
+{
+    /// <summary>Bits of a symbol's number.</summary>
+    public static int NumberBits(LdpcCode code) => BitOperations.Log2((uint)code.Symbols - 1) + 1;
+
+    /// <summary>Most symbols that may be asked for in a frame and round.</summary>
+    public static int LargestRequest(LdpcCode code) => code.Symbols / 8;
+}
