@@ -24,7 +24,7 @@ public sealed class AdaptiveReconciler(IReconciler cascade, IReconciler ldpc, Re
     /// <param name="method">One method for all blocks, or <see cref="ReconciliationMethod.Auto"/>.</param>
     /// <param name="randomness">Where Alice draws the bits that stand for punctured ones.</param>
     public static AdaptiveReconciler Create(ReconciliationMethod method, ISecretRandomness randomness) =>
-        new(new CascadeReconciler(), new CascadeReconciler(), method);
+        new(new CascadeReconciler(), new LdpcReconciler(randomness), method);
 
     /// <inheritdoc/>
     public string Name => method == ReconciliationMethod.Auto ? "auto" : Of(method).Name;

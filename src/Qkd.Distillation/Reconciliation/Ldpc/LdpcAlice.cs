@@ -25,9 +25,13 @@ internal sealed class LdpcAlice : IReconciliation
         _bits = block.TakeBits();
     }
 
+    public string Method => LdpcReconciler.MethodName;
+
     public bool StartsFirst => true;
 
     public int Rounds { get; private set; }
+
+    public int DisclosedFrames => _plan?.FramesToldWhole ?? (_finished ? 1 : 0);
 
     public CorrectedBlock Result =>
         _result ?? (_finished

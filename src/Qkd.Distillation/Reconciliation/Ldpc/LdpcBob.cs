@@ -16,9 +16,13 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
     private bool _finished;
     private CorrectedBlock? _result;
 
+    public string Method => LdpcReconciler.MethodName;
+
     public bool StartsFirst => false;
 
     public int Rounds { get; private set; }
+
+    public int DisclosedFrames => _plan?.FramesToldWhole ?? (_finished ? 1 : 0);
 
     public CorrectedBlock Result => _result ?? (_finished ? _result = Finish() : throw new InvalidOperationException("The reconciliation has not finished."));
 
@@ -47,7 +51,6 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
     {
         Close();
         _corrected?.Dispose();
-        _bits.Intensities.Dispose();
         if (_result is null)
         {
             _bits.Dispose();
@@ -172,15 +175,15 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
         }
     }
 
-    /// <summary>Takes the corrected bits and counts what was corrected.</summary>
+    /// <summary>Takes the corrected bits and notes what was corrected.</summary>
     private CorrectedBlock Finish()
     {
         var key = _bits.Key.Words;
         var corrected = _corrected!.Words;
-        var corrections = new ulong[key.Length];
-        for (var i = 0; i < corrections.Length; i++)
+        var corrections = new BitString(_bits.Key.Length);
+        for (var i = 0; i < key.Length; i++)
         {
-            corrections[i] = key[i] ^ corrected[i];
+            corrections.Words[i] = key[i] ^ corrected[i];
             key[i] = corrected[i];
         }
 
@@ -190,7 +193,7 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
             _bits.Key,
             _plan?.Starts() ?? [0, block.KeyBitCount],
             LdpcPlan.Ledger(block, _plan, _bytesSent),
-            _bits.Intensities.Count(corrections));
+            new(corrections, _bits.Intensities));
     }
 
     private void Close()

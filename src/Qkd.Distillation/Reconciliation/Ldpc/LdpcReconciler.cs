@@ -26,7 +26,9 @@ public sealed class LdpcReconciler(ISecretRandomness randomness) : IReconciler
     }
 
     /// <inheritdoc/>
-    public string Name => "ldpc";
+    public string Name => MethodName;
+
+    internal const string MethodName = "ldpc";
 
     /// <inheritdoc/>
     public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
@@ -111,6 +113,9 @@ internal sealed class LdpcPlan
         _toldWhole[frame] = true;
         Check();
     }
+
+    /// <summary>Frames that were told whole.</summary>
+    public int FramesToldWhole => _toldWhole.Count(whole => whole);
 
     /// <summary>What has leaked.</summary>
     /// <param name="block">The block.</param>
