@@ -63,6 +63,40 @@ public sealed class BlockTranscript(long blockId)
     /// <exception cref="InvalidOperationException">The transcript is closed.</exception>
     public void Record(TranscriptDirection direction, long sequence, long lastPeerSequence, ReadOnlySpan<byte> bytes, long unixMicroseconds)
     {
+        Check(direction, sequence, lastPeerSequence, bytes.Length, unixMicroseconds);
+        var (kept, start) = Keep(bytes);
+        Add(direction, new(kept, start, bytes.Length, lastPeerSequence, unixMicroseconds));
+    }
+
+    /// <summary>Logs a message like <see cref="Record"/>, without a copy of its bytes.</summary>
+    /// <param name="direction">Which way it went.</param>
+    /// <param name="sequence">Its number among the block's messages in its direction, from 1, without a gap.</param>
+    /// <param name="lastPeerSequence">The last number its sender had seen from the other end; 0 for none.</param>
+    /// <param name="bytes">The message as it stood on the wire. Handed over: nobody may change it any more.</param>
+    /// <param name="unixMicroseconds">This end's clock when it was sent or received, in microseconds since 1970.</param>
+    /// <exception cref="DistillationException">Its number is not the next one, or it answers a message that was never sent.</exception>
+    /// <exception cref="InvalidOperationException">The transcript is closed.</exception>
+    public void RecordOwned(TranscriptDirection direction, long sequence, long lastPeerSequence, byte[] bytes, long unixMicroseconds)
+    {
+        ArgumentNullException.ThrowIfNull(bytes);
+        Check(direction, sequence, lastPeerSequence, bytes.Length, unixMicroseconds);
+        Add(direction, new(bytes, 0, bytes.Length, lastPeerSequence, unixMicroseconds));
+    }
+
+    /// <summary>The order in which this end logged its messages.</summary>
+    internal ReadOnlySpan<TranscriptDirection> Order => CollectionsMarshal.AsSpan(_order);
+
+    /// <summary>The messages of one direction, by sequence number.</summary>
+    internal ReadOnlySpan<Entry> Messages(TranscriptDirection direction) => CollectionsMarshal.AsSpan(_messages[(int)direction]);
+
+    internal void Close(bool? ownAccept = null)
+    {
+        Closed = true;
+        OwnAccept ??= ownAccept;
+    }
+
+    private void Check(TranscriptDirection direction, long sequence, long lastPeerSequence, int length, long unixMicroseconds)
+    {
         if (Closed)
         {
             throw new InvalidOperationException($"The transcript of block {BlockId} is closed: nothing may follow its tag.");
@@ -80,29 +114,20 @@ public sealed class BlockTranscript(long blockId)
             throw new DistillationException($"Message {sequence} of block {BlockId} answers message {lastPeerSequence} of {other.Count}.");
         }
 
-        if (Bytes + bytes.Length > MaximumBytes || Count == MaximumMessages)
+        if (Bytes + length > MaximumBytes || Count == MaximumMessages)
         {
             throw new DistillationException($"Block {BlockId} has more messages than its tag can cover.");
         }
 
         // Times are coded with two more bits.
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Math.Abs(unixMicroseconds), 1L << 60);
-        var (kept, start) = Keep(bytes);
-        sent.Add(new(kept, start, bytes.Length, lastPeerSequence, unixMicroseconds));
-        _order.Add(direction);
-        Bytes += bytes.Length;
     }
 
-    /// <summary>The order in which this end logged its messages.</summary>
-    internal ReadOnlySpan<TranscriptDirection> Order => CollectionsMarshal.AsSpan(_order);
-
-    /// <summary>The messages of one direction, by sequence number.</summary>
-    internal ReadOnlySpan<Entry> Messages(TranscriptDirection direction) => CollectionsMarshal.AsSpan(_messages[(int)direction]);
-
-    internal void Close(bool? ownAccept = null)
+    private void Add(TranscriptDirection direction, Entry entry)
     {
-        Closed = true;
-        OwnAccept ??= ownAccept;
+        _messages[(int)direction].Add(entry);
+        _order.Add(direction);
+        Bytes += entry.Length;
     }
 
     private (byte[] Bytes, int Start) Keep(ReadOnlySpan<byte> bytes)

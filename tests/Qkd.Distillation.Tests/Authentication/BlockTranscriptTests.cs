@@ -29,6 +29,35 @@ public sealed class BlockTranscriptTests
         }
     }
 
+    /// <summary>A copy and the array itself are logged, checked and tagged alike.</summary>
+    [Fact]
+    public void Messages_handed_over_count_like_copies()
+    {
+        var owned = new BlockTranscript(3);
+        foreach (var (log, handOver) in new[] { (_log, false), (owned, true) })
+        {
+            for (var i = 0; i < 6; i++)
+            {
+                var (direction, bytes) = ((TranscriptDirection)(i & 1), new byte[] { 1, 2, (byte)i });
+                if (handOver)
+                {
+                    log.RecordOwned(direction, (i / 2) + 1, (i + 1) / 2, bytes, i);
+                }
+                else
+                {
+                    log.Record(direction, (i / 2) + 1, (i + 1) / 2, bytes, i);
+                }
+            }
+        }
+
+        Should.Throw<DistillationException>(() => owned.RecordOwned(TranscriptDirection.AliceToBob, 3, 3, [], 7));
+        Should.Throw<DistillationException>(() => owned.RecordOwned(TranscriptDirection.AliceToBob, 4, 4, [], 7));
+        owned.Bytes.ShouldBe(_log.Bytes);
+        BlockAuthentication.CreateTag(owned, LinkEnd.Bob, TwoLogs.BobPad, accept: true)
+            .ShouldBe(BlockAuthentication.CreateTag(_log, LinkEnd.Bob, TwoLogs.BobPad, accept: true));
+        Should.Throw<InvalidOperationException>(() => owned.RecordOwned(TranscriptDirection.AliceToBob, 4, 3, [], 7));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
