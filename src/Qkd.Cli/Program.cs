@@ -17,6 +17,7 @@ var root = new RootCommand("Quantum key distribution: run a bench, look at its i
     InitCommand.Create(),
     DevicesCommand.Create(),
     KeysCommand.Create(),
+    KeyRateCommand.Create(),
 };
 
 var parsed = root.Parse(args);

@@ -51,14 +51,8 @@ public static partial class FiniteKey
 
         if (bound.Reason.Length == 0)
         {
-            var rate = Math.Clamp(v / s1, 0, 1);
-            var gamma = Gamma(rate, s1, s, 21 / inputs.Secrecy);
-            bound = bound with { TestErrorRate = rate, SamplingDeviation = gamma, PhaseErrorRate = rate + gamma };
-            bound = bound with
-            {
-                SecretLength = bound.KeyVacuum + (s * (1 - BinaryEntropy(bound.PhaseErrorRate))) - inputs.LeakedBits
-                    - (6 * Math.Log2(21 / inputs.Secrecy)) - Math.Log2(2 / inputs.Correctness),
-            };
+            var (rate, gamma, length) = WithGamma(bound, s, s1, v, bound.KeyVacuum, 21 / inputs.Secrecy, inputs.Correctness);
+            bound = bound with { TestErrorRate = rate, SamplingDeviation = gamma, PhaseErrorRate = rate + gamma, SecretLength = length };
         }
 
         return Rounded(bound, s + bound.KeyVacuum, inputs.KeyCounts.Sum());
@@ -106,14 +100,8 @@ public static partial class FiniteKey
 
         if (bound.Reason.Length == 0)
         {
-            var rate = Math.Clamp(v / s1, 0, 1);
-            var gamma = Gamma(rate, s1, s, 19 / inputs.Secrecy);
-            bound = bound with { TestErrorRate = rate, SamplingDeviation = gamma, PhaseErrorRate = rate + gamma };
-            bound = bound with
-            {
-                SecretLength = bound.KeyVacuum + (s * (1 - BinaryEntropy(bound.PhaseErrorRate))) - inputs.LeakedBits
-                    - (6 * Math.Log2(19 / inputs.Secrecy)) - Math.Log2(2 / inputs.Correctness),
-            };
+            var (rate, gamma, length) = WithGamma(bound, s, s1, v, bound.KeyVacuum, 19 / inputs.Secrecy, inputs.Correctness);
+            bound = bound with { TestErrorRate = rate, SamplingDeviation = gamma, PhaseErrorRate = rate + gamma, SecretLength = length };
         }
 
         return Rounded(bound, s + bound.KeyVacuum, inputs.KeyCounts.Sum());
@@ -177,6 +165,16 @@ public static partial class FiniteKey
         }
 
         return Rounded(bound, s, inputs.KeyCounts.Sum());
+    }
+
+    /// <summary>The end that Lim and Rusca share: s0 + s1 (1 - h(b + γ)) - λ - 6 log2(q) - log2(2/ε_cor), q = 21/ε_sec or 19/ε_sec.</summary>
+    private static (double Rate, double Gamma, double Length) WithGamma(
+        KeyBound bound, double key, double test, double errors, double vacuum, double quotient, double correctness)
+    {
+        var rate = Math.Clamp(errors / test, 0, 1);
+        var gamma = Gamma(rate, test, key, quotient);
+        var length = vacuum + (key * (1 - BinaryEntropy(rate + gamma))) - bound.LeakedBits - (6 * Math.Log2(quotient)) - Math.Log2(2 / correctness);
+        return (rate, gamma, length);
     }
 
     /// <summary>γ(a, b, c, d) with 21/a or 19/a given as one number.</summary>

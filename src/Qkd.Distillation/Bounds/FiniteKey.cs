@@ -166,7 +166,7 @@ public static partial class FiniteKey
         {
             var reason = FormattableString.Invariant(
                 $"phase error rate {bound.PhaseErrorRate:P2}, {secure:0} {what}, {bound.LeakedBits:0} bits leaked: nothing is left");
-            return bound with { Reason = reason };
+            return bound with { SecretLength = bound.PhaseErrorRate < 0.5 ? bound.SecretLength : 0, Reason = reason };
         }
 
         var acceptable = Math.Max(0, Math.Min((long)Math.Floor(least), keyBits - 1));

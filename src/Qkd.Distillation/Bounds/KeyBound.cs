@@ -15,7 +15,7 @@ public abstract record KeyBound
     /// <summary>λ as it entered: all leaked bits that the formula does not count itself.</summary>
     public double LeakedBits { get; init; }
 
-    /// <summary>l before any rounding; may be negative; 0 where nothing can be bounded.</summary>
+    /// <summary>l before any rounding; may be negative; 0 where nothing can be bounded, and where the phase error rate is 1/2 or more.</summary>
     public double SecretLength { get; init; }
 
     /// <summary>
