@@ -104,7 +104,7 @@ internal sealed class PlainCascade
 
     private sealed class Frame
     {
-        private const int Passes = 20;
+        private const int Passes = 23;
         private readonly int[] _alice;
         private readonly int[][] _bitAt;
         private readonly int[] _tops;
