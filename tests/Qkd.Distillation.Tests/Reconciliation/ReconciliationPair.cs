@@ -27,6 +27,10 @@ internal sealed class ReconciliationPair : IDisposable
     /// <summary>Changes a message on its way; the number counts from 0, both directions together.</summary>
     public Func<int, byte[], byte[]> OnTheWay { get; set; } = static (_, message) => message;
 
+    public IReconciliation AliceEnd => _alice;
+
+    public IReconciliation BobEnd => _bob;
+
     public CorrectedBlock Alice => _alice.Result;
 
     public CorrectedBlock Bob => _bob.Result;
@@ -62,6 +66,10 @@ internal sealed class ReconciliationPair : IDisposable
         return new(alice, bob, length, expected ?? errorRate, security ?? new(), reconciler ?? new CascadeReconciler());
     }
 
+    /// <summary>Two ends with these bits.</summary>
+    public static ReconciliationPair Of(ulong[] alice, ulong[] bob, int length, double expected, SecurityParameters? security = null) =>
+        new(alice, bob, length, expected, security ?? new());
+
     /// <summary>Lets the ends talk until both have finished.</summary>
     public void Run()
     {
@@ -81,10 +89,9 @@ internal sealed class ReconciliationPair : IDisposable
             }
 
             message = OnTheWay(turn, buffer.WrittenSpan.ToArray());
-            (turn < 20_000).ShouldBeTrue("the ends talk without end");
+            (turn < 100_000).ShouldBeTrue("the ends talk without end");
         }
     }
-
 
     public ulong[] AliceResult() => [.. Alice.PeekBits().Words];
 

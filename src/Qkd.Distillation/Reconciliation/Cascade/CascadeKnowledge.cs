@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
 namespace Qkd.Distillation;
 
 /// <summary>A word of a level of a pass, at Bob's end.</summary>
@@ -119,7 +122,7 @@ internal sealed class CascadeKnowledge : IDisposable
     }
 
     /// <summary>Erases Bob's bits.</summary>
-    public void Dispose() => System.Security.Cryptography.CryptographicOperations.ZeroMemory(System.Runtime.InteropServices.MemoryMarshal.AsBytes(_nodes.AsSpan()));
+    public void Dispose() => CryptographicOperations.ZeroMemory(MemoryMarshal.AsBytes(_nodes.AsSpan()));
 
     private static void Flip(ref CascadeNode node, int place, int searched)
     {

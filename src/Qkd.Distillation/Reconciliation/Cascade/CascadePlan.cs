@@ -7,6 +7,12 @@ internal readonly record struct CascadeBlockSizes(int First, int Second, int Thi
     public const int Smallest = 2;
 
     /// <summary>What suits an expected error rate, 0 to 1; NaN if nothing is known.</summary>
+    /// <remarks>
+    /// k1 = 2^⌈α⌉ with α = log2(1/Q) - 1/2 as J. Martinez-Mateo et al. have it ("Demystifying the information reconciliation protocol Cascade",
+    /// arXiv:1407.3257). Their k2 = 2^⌈(α+12)/2⌉ and k3 = 4096 leak the least with it, but take a thousand rounds at 1 % and five thousand at
+    /// 8 %, since the second pass leaves so little to find that errors come to light one after the other. Here k2 and k3 are fitted to what was
+    /// measured from 0.02 to 25 %: a leak within 0.5 % of the least in a third to a fifth of the rounds.
+    /// </remarks>
     public static CascadeBlockSizes For(double expectedErrorRate)
     {
         var rate = double.IsFinite(expectedErrorRate) ? Math.Clamp(expectedErrorRate, 1e-4, 0.25) : 0.05;
@@ -24,14 +30,14 @@ internal readonly record struct CascadeBlockSizes(int First, int Second, int Thi
 /// chooses. A frame's bits stand in a space of 2^m places, those beyond its length being zero.
 /// </summary>
 /// <remarks>
-/// Block sizes k1 = 2^⌈α⌉ with α = log2(1/Q) - 1/2, k2 = 2^⌈(α+12)/2⌉, k3 = 4096, then half frames: after J. Martinez-Mateo et al.,
-/// "Demystifying the information reconciliation protocol Cascade", arXiv:1407.3257. The half-frame passes are asked for together; each
-/// costs one parity and halves the chance that a frame is left with errors.
+/// Three passes go through the whole frame in blocks of growing size. The passes over half frames after them are asked for together; each costs
+/// one parity and halves the chance that a frame is left with errors. One frame in six comes to them with errors (measured from 0.5 to 11 %),
+/// usually two, and one in 10^6 of these leaves all twenty with some: two frames in 10^7 fail.
 /// </remarks>
 internal sealed class CascadePlan
 {
     /// <summary>Passes a frame, the first in the order of the bits, the others in orders of their own.</summary>
-    public const int Passes = 20;
+    public const int Passes = 23;
 
     /// <summary>Passes before those over half frames.</summary>
     public const int MainPasses = 3;
@@ -111,7 +117,7 @@ internal sealed class CascadePlan
         return pass == 0 ? (Length(frame) + (1 << exponent) - 1) >> exponent : (1 << (Exponent - exponent)) - 1;
     }
 
-    /// <summary>The first of the passes that are not yet begun after those that follow so many begun ones: one at a time, then all over half frames together.</summary>
+    /// <summary>How many passes have begun after the next step, when so many have: one at a time, then all over half frames together.</summary>
     public static int NextPasses(int begun) => begun < MainPasses ? begun + 1 : Passes;
 
     /// <summary>Copies a frame out of the block into its places.</summary>

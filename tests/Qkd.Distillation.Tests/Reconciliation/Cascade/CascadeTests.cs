@@ -28,34 +28,57 @@ public sealed class CascadeTests
     }
 
     /// <summary>
-    /// f = leak / (n h(Q)) at the block size of the bench. Measured over blocks it is 1.036 to 1.045 with a spread of 0.004: the limit is more
-    /// than five of these away.
+    /// f = Alice's parities / (n h(Q)) over 32 full frames, for the Q that the errors are of. The figures are those of
+    /// <see cref="CascadeReconciler"/>, measured over 2048 frames; over 32 their spread is at most 0.0006, and five times that is allowed.
     /// </summary>
     [Theory]
-    [InlineData(0.01)]
-    [InlineData(0.02)]
-    [InlineData(0.05)]
-    public void Leaks_little_more_than_the_limit_of_information(double errorRate)
+    [InlineData(0.01, 1.0365)]
+    [InlineData(0.02, 1.0399)]
+    [InlineData(0.03, 1.0390)]
+    [InlineData(0.05, 1.0418)]
+    public void Leaks_little_more_than_the_limit_of_information(double errorRate, double documented)
     {
-        using var pair = ReconciliationPair.Random(11, 1_000_000, errorRate);
-        pair.Run();
-
-        var q = (double)pair.Errors / pair.Length;
-        var entropy = -(q * Math.Log2(q)) - ((1 - q) * Math.Log2(1 - q));
-        var efficiency = pair.Alice.Ledger.TotalBits / (pair.Length * entropy);
-        TestContext.Current.TestOutputHelper!.WriteLine($"QBER {q:P2}: f = {efficiency:0.0000} in {pair.Rounds} rounds");
-        efficiency.ShouldBeInRange(1.0, 1.07);
+        var (efficiency, failures) = Measure(32, errorRate);
+        efficiency.ShouldBe(documented, 0.003);
+        failures.ShouldBe(0);
     }
 
-    [Fact]
-    public void Corrects_though_the_expected_rate_was_far_off()
+    /// <summary>
+    /// The whole table. A frame fails if errors are left that none of 20 random halves of it parts: two frames in 10^7, so that none is expected here. The spread
+    /// of f over 416 frames is at most 0.00022, most at 0.5 %: five times that, and what the figures are rounded by, are allowed.
+    /// </summary>
+    [Theory]
+    [Trait("Speed", "Slow")]
+    [InlineData(0.005, 1.0368)]
+    [InlineData(0.01, 1.0365)]
+    [InlineData(0.02, 1.0399)]
+    [InlineData(0.03, 1.0390)]
+    [InlineData(0.05, 1.0418)]
+    [InlineData(0.08, 1.0555)]
+    [InlineData(0.11, 1.0615)]
+    public void Leaks_little_over_many_frames(double errorRate, double documented)
     {
-        foreach (var expected in new[] { 0.0001, 0.2, double.NaN })
-        {
-            using var pair = ReconciliationPair.Random(5, 200_000, 0.02, expected);
-            pair.Run();
-            pair.BobResult().ShouldBe(pair.AliceBits);
-        }
+        var (efficiency, failures) = Measure(416, errorRate);
+        efficiency.ShouldBe(documented, 0.0012);
+        failures.ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData(0.02, 0.0001)]
+    [InlineData(0.02, 0.2)]
+    [InlineData(0.02, double.NaN)]
+    [InlineData(0.01, 0.05)]
+    [InlineData(0.05, 0.01)]
+    [InlineData(0.2, 0.04)]
+    [InlineData(0.25, 0.25)]
+    [InlineData(0.25, 1)]
+    [InlineData(0, 0)]
+    [InlineData(0.001, -1)]
+    public void Corrects_though_the_expected_rate_was_far_off(double errorRate, double expected)
+    {
+        using var pair = ReconciliationPair.Random(5, 140_000, errorRate, expected);
+        pair.Run();
+        pair.BobResult().ShouldBe(pair.AliceBits);
     }
 
     [Fact]
@@ -64,8 +87,8 @@ public sealed class CascadeTests
         using var pair = ReconciliationPair.Random(3, 65_536, 0, 0.01);
         pair.Run();
 
-        // Passes of blocks of 2^7, 2^10 and 2^12, the last parity of each but the first following from the others, and 17 half frames.
-        pair.Alice.Ledger.ReconciliationBits.ShouldBe(512 + 63 + 15 + 17);
+        // Passes of blocks of 2^7, 2^8 and 2^14, the last parity of each but the first following from the others, and 20 half frames.
+        pair.Alice.Ledger.ReconciliationBits.ShouldBe(512 + 255 + 3 + 20);
         pair.Alice.Ledger.VariableLengthBits.ShouldBe(2 * 17);
         pair.Bob.KeyErrors.Sum().ShouldBe(0);
     }
@@ -106,54 +129,43 @@ public sealed class CascadeTests
         Should.Throw<DistillationException>(pair.Run);
     }
 
-    /// <summary>A bit changed in any message ends in an exception, or in a finished run whose difference verification is there to find.</summary>
+    /// <summary>Only a few buffers may still grow once a block is under way, whatever is asked.</summary>
     [Fact]
-    public void Ends_whatever_bit_of_a_message_is_wrong()
+    public void Allocates_nothing_for_a_question()
     {
-        var random = new Random(77);
-        for (var trial = 0; trial < 200; trial++)
+        using var pair = ReconciliationPair.Random(2, 8 * 65_536, 0.05);
+        long before = 0;
+        long asked = 0;
+        pair.OnTheWay = (turn, message) =>
         {
-            var spoiled = random.Next(60);
-            using var pair = ReconciliationPair.Random(trial, 6_000, 0.03);
-            pair.OnTheWay = (number, message) =>
-            {
-                if (number == spoiled && message.Length > 0)
-                {
-                    message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
-                }
+            asked += turn > 40 ? message.Length * 8 : 0;
+            before = turn == 40 ? GC.GetAllocatedBytesForCurrentThread() : before;
 
-                return message;
-            };
-            try
-            {
-                pair.Run();
-            }
-            catch (DistillationException)
-            {
-                continue;
-            }
-        }
+            // What the helper itself allocates: each message once.
+            before += turn > 40 ? message.Length + 24 : 0;
+            return message;
+        };
+        pair.Run();
+
+        // Room for what is known of the third pass and of a few over half frames, 25 kB each and 60 kB a frame; one object for each question would be
+        // more than a megabyte.
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        TestContext.Current.TestOutputHelper!.WriteLine($"{allocated} bytes for {asked} bits said");
+        asked.ShouldBeGreaterThan(150_000);
+        allocated.ShouldBeLessThan(8 * 60_000);
     }
 
-    [Theory]
-    [InlineData(0)]
-    [InlineData(3)]
-    [InlineData(8)]
-    public void Refuses_a_truncated_or_lengthened_message(int number)
+    private static (double Efficiency, int Failures) Measure(int frames, double errorRate)
     {
-        foreach (var change in new Func<byte[], byte[]>[] { message => message[..^1], message => [.. message, 0] })
-        {
-            using var pair = ReconciliationPair.Random(4, 20_000, 0.02);
-            pair.OnTheWay = (turn, message) => turn == number ? change(message) : message;
-            Should.Throw<DistillationException>(pair.Run).Message.ShouldContain("malformed");
-        }
-    }
+        using var pair = ReconciliationPair.Random(11, frames * 65_536, errorRate);
+        pair.Run();
 
-    [Fact]
-    public void Refuses_a_question_about_what_is_not_there()
-    {
-        using var pair = ReconciliationPair.Random(4, 20_000, 0.02);
-        pair.OnTheWay = (turn, message) => turn == 1 ? [1, 0, 0xFF, 0xFF, 0xFF, 0xFF] : message;
-        Should.Throw<DistillationException>(pair.Run).Message.ShouldContain("asks for node");
+        var q = (double)pair.Errors / pair.Length;
+        var entropy = -(q * Math.Log2(q)) - ((1 - q) * Math.Log2(1 - q));
+        var efficiency = pair.Alice.Ledger.ReconciliationBits / (pair.Length * entropy);
+        var (alice, bob) = (pair.AliceResult(), pair.BobResult());
+        var failures = Enumerable.Range(0, frames).Count(frame => !alice.AsSpan(frame * 1024, 1024).SequenceEqual(bob.AsSpan(frame * 1024, 1024)));
+        TestContext.Current.TestOutputHelper!.WriteLine($"QBER {q:P2}: f = {efficiency:0.0000} in {pair.Rounds} rounds, {failures} of {frames} frames failed");
+        return (efficiency, failures);
     }
 }
