@@ -1,75 +1,104 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace Qkd.Distillation;
 
-/// <summary>Moves runs of packed bits that begin anywhere within a word.</summary>
+/// <summary>Copies and sums of packed bits that begin anywhere in a word.</summary>
 internal static class BitRange
 {
-    /// <summary>Copies the <paramref name="count"/> bits from <paramref name="start"/> on to the beginning of the target; the rest of its last word becomes zero.</summary>
-    public static void Copy(ReadOnlySpan<ulong> source, int start, int count, Span<ulong> target)
+    /// <summary>
+    /// The bits of <paramref name="source"/> from place <paramref name="from"/> on, as many as the target has words for. Before the first
+    /// word and after the last one there are zeros, so <paramref name="from"/> may be negative.
+    /// </summary>
+    public static void Copy(ReadOnlySpan<ulong> source, long from, Span<ulong> target)
     {
-        var (word, shift) = (start >> 6, start & 63);
-        target = target[..BitString.WordCount(count)];
+        var word = (int)(from >> 6);
+        var shift = (int)(from & 63);
+
+        // Places whose both words are there.
+        var first = Math.Clamp(-word, 0, target.Length);
+        var last = Math.Clamp(source.Length - 1 - word, first, target.Length);
+        for (var i = 0; i < first; i++)
+        {
+            target[i] = Joined(source, word + i, shift);
+        }
+
         if (shift == 0)
         {
-            source.Slice(word, target.Length).CopyTo(target);
+            source.Slice(first == last ? 0 : word + first, last - first).CopyTo(target[first..last]);
         }
         else
         {
-            for (var i = 0; i < target.Length; i++)
+            ref var to = ref MemoryMarshal.GetReference(target);
+            ref var words = ref MemoryMarshal.GetReference(source);
+            var i = first;
+            for (; i + 4 <= last; i += 4)
             {
-                target[i] = source[word + i] >> shift;
-                if (word + i + 1 < source.Length)
-                {
-                    target[i] |= source[word + i + 1] << (64 - shift);
-                }
+                var lower = Vector256.LoadUnsafe(ref words, (nuint)(word + i)) >> shift;
+                var upper = Vector256.LoadUnsafe(ref words, (nuint)(word + i + 1)) << (64 - shift);
+                (lower | upper).StoreUnsafe(ref to, (nuint)i);
+            }
+
+            for (; i < last; i++)
+            {
+                target[i] = Joined(source, word + i, shift);
             }
         }
 
+        for (var i = last; i < target.Length; i++)
+        {
+            target[i] = Joined(source, word + i, shift);
+        }
+    }
+
+    /// <summary>The <paramref name="count"/> bits from <paramref name="from"/> on; the rest of their last word becomes zero.</summary>
+    public static void Copy(ReadOnlySpan<ulong> source, int from, int count, Span<ulong> target)
+    {
+        target = target[..BitString.WordCount(count)];
+        Copy(source, from, target);
         if ((count & 63) != 0)
         {
             target[^1] &= (1UL << count) - 1;
         }
     }
 
-    /// <summary>Adds (exclusive or) the first <paramref name="count"/> bits of the source to the target's bits from <paramref name="start"/> on. Bits of the source beyond are zero.</summary>
-    public static void Add(ReadOnlySpan<ulong> source, int count, Span<ulong> target, int start)
+    /// <summary>Adds <paramref name="source"/>, moved up by <paramref name="to"/> places, to <paramref name="target"/>; what falls outside is lost.</summary>
+    public static void Add(ReadOnlySpan<ulong> source, long to, Span<ulong> target)
     {
-        var (word, shift) = (start >> 6, start & 63);
-        source = source[..BitString.WordCount(count)];
-        for (var i = 0; i < source.Length; i++)
+        // Word i of the target meets the source's words from place 64 i - to on.
+        var from = -to;
+        var word = (int)(from >> 6);
+        var shift = (int)(from & 63);
+        var first = Math.Clamp(-word - 1, 0, target.Length);
+        var end = Math.Clamp(source.Length - word, first, target.Length);
+        ref var sum = ref MemoryMarshal.GetReference(target);
+        ref var words = ref MemoryMarshal.GetReference(source);
+        var i = first;
+        for (; i < end && word + i < 0; i++)
         {
-            target[word + i] ^= source[i] << shift;
-            if (shift != 0 && word + i + 1 < target.Length)
+            target[i] ^= Joined(source, word + i, shift);
+        }
+
+        if (shift != 0)
+        {
+            for (; i + 4 <= end && word + i + 5 <= source.Length; i += 4)
             {
-                target[word + i + 1] ^= source[i] >> (64 - shift);
+                var lower = Vector256.LoadUnsafe(ref words, (nuint)(word + i)) >> shift;
+                var upper = Vector256.LoadUnsafe(ref words, (nuint)(word + i + 1)) << (64 - shift);
+                (Vector256.LoadUnsafe(ref sum, (nuint)i) ^ (lower | upper)).StoreUnsafe(ref sum, (nuint)i);
             }
         }
-    }
-}
 
-/// <summary>Reads packed bits one after the other. Reading beyond the end is a mistake of the caller, who knows how many there are.</summary>
-internal ref struct BitCursor(ReadOnlySpan<ulong> words)
-{
-    private readonly ReadOnlySpan<ulong> _words = words;
-    private int _next;
-
-    /// <summary>The next bits, 1 to 64 of them, the first one lowest.</summary>
-    public ulong Read(int count)
-    {
-        var (word, shift) = (_next >> 6, _next & 63);
-        _next += count;
-        var bits = _words[word] >> shift;
-        if (shift + count > 64)
+        for (; i < end; i++)
         {
-            bits |= _words[word + 1] << (64 - shift);
+            target[i] ^= Joined(source, word + i, shift);
         }
-
-        return count == 64 ? bits : bits & ((1UL << count) - 1);
     }
 
-    /// <summary>The next <paramref name="count"/> bits, into words.</summary>
-    public void Read(int count, Span<ulong> target)
+    private static ulong Joined(ReadOnlySpan<ulong> words, int word, int shift)
     {
-        BitRange.Copy(_words, _next, count, target);
-        _next += count;
+        var lower = (uint)word < (uint)words.Length ? words[word] : 0;
+        var upper = (uint)(word + 1) < (uint)words.Length ? words[word + 1] : 0;
+        return shift == 0 ? lower : lower >> shift | upper << (64 - shift);
     }
 }

@@ -78,7 +78,7 @@ internal sealed class Corrections(BitString where, IntensityPlanes intensities) 
 {
     public long[] Count() => intensities.Count(where.Words);
 
-    public void Add(ReadOnlySpan<ulong> change, int count, int start) => BitRange.Add(change, count, where.Words, start);
+    public void Add(ReadOnlySpan<ulong> change, int count, int start) => BitRange.Add(change[..BitString.WordCount(count)], start, where.Words);
 
     public void Dispose()
     {

@@ -103,7 +103,7 @@ internal sealed class VerificationBob(CorrectedBlock block) : VerificationEnd(bl
             change.Words[i] ^= own.Words[i];
         }
 
-        BitRange.Add(change.Words, length, Bits.Words, Plan.FrameStarts[frame]);
+        BitRange.Add(change.Words, Plan.FrameStarts[frame], Bits.Words);
         Block.AddCorrections(change.Words, length, Plan.FrameStarts[frame]);
     }
 
