@@ -9,7 +9,9 @@ public sealed class EndingTests
 {
     private static readonly LinkTimeouts Impatient = new()
     {
-        Block = TimeSpan.FromSeconds(1), Request = TimeSpan.FromSeconds(5), KeepAlive = TimeSpan.FromMilliseconds(100),
+        Block = TimeSpan.FromSeconds(1),
+        Request = TimeSpan.FromSeconds(5),
+        KeepAlive = TimeSpan.FromMilliseconds(100),
     };
 
     /// <summary>The cable is pulled out of Bob's machine: no end of the connection ever arrives.</summary>

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
-using NSubstitute;
-using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Keys;
 using Qkd.Link;
@@ -48,7 +46,7 @@ public sealed class ReceptionTests : IAsyncLifetime
         _alice = Open(LinkEnd.Alice);
         _bob = Open(LinkEnd.Bob);
         _listener.Start(4);
-        _reception = new Reception(_listener, _alice.Authentication, _monitor, _time, TimeSpan.FromSeconds(5));
+        Open(_alice.Authentication);
         return ValueTask.CompletedTask;
     }
 
@@ -156,7 +154,9 @@ public sealed class ReceptionTests : IAsyncLifetime
     [Fact]
     public async Task The_same_greeting_lets_in_only_once()
     {
-        // The same greeting on many connections at once, as somebody in the middle would send it.
+        // On many connections at once, as somebody in the middle would send it, and with a key that takes its time.
+        await _reception.DisposeAsync();
+        Open(new SlowKey(_alice.Authentication));
         var greeting = await RecordGreetingAsync();
         var sockets = new List<Socket>();
         for (var i = 0; i < 8; i++)
@@ -166,9 +166,9 @@ public sealed class ReceptionTests : IAsyncLifetime
 
         await Task.WhenAll(sockets.Select(socket => socket.SendAsync(greeting, Ending).AsTask()));
         await using var caller = await NextAsync();
-        await Until(() => _monitor.Snapshot().Alarms.Count > 0);
-        await Task.Delay(200, Ending);
+        await Task.WhenAll(sockets.Where(socket => socket.LocalEndPoint!.ToString() != caller.Connection.Peer).Select(ShouldBeClosedAsync));
         _reception.ComingAsync(Ending).IsCompleted.ShouldBeFalse();
+        _monitor.Snapshot().Alarms.ShouldHaveSingleItem().Kind.ShouldBe(AlarmKind.ClassicalChannel);
     }
 
     [Fact]
@@ -232,37 +232,33 @@ public sealed class ReceptionTests : IAsyncLifetime
         return (await connection.ReceiveAsync(Ending)).ToBytes();
     }
 
-    private async Task GreetAsync(IPEndPoint endpoint)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(endpoint, Ending);
-        await using var connection = LinkConnection.FromSocket(socket, TimeProvider.System);
-        var monitor = Substitute.For<ILinkMonitor>();
-        using var session = new BobSession(connection, 1, new BobSessionParts
-        {
-            Agreement = Agreement.From(new ProtocolOptions { IntensityProbabilities = [0.5, 0.3125, 0.1875] }),
-            Grade = KeyGrade.Laboratory,
-            Tagger = Substitute.For<ITimeTagger>(),
-            Stream = new TagStreamRequest { Channels = [1] },
-            NewReceiver = () => throw new NotSupportedException(),
-            Polarization = Substitute.For<IPolarizationKeeper>(),
-            Key = _bob.Authentication,
-            Sink = _bob,
-            Monitor = monitor,
-            Handler = _bob,
-            Reconciler = new CascadeReconciler(),
-        });
-        try
-        {
-            await LinkCaller.AwaitWelcomeAsync(connection, _ending.Token);
-            await session.RunAsync(_ending.Token);
-        }
-        catch (Exception e) when (e is LinkException or OperationCanceledException)
-        {
-            // Nobody answers him here.
-        }
-    }
+    private Task GreetAsync(IPEndPoint endpoint) => Caller.RunAsync(endpoint, _bob, new ProtocolOptions(), _ending.Token);
+
+    private void Open(IAuthenticationKey key) => _reception = new Reception(_listener, key, _monitor, _time, TimeSpan.FromSeconds(5));
 
     private NodeKeys Open(LinkEnd end) =>
         NodeKeys.Open(_layout.Node(end), end, new KeysOptions { KmeId = $"kme-{end}", PeerKmeId = "kme-other" }, true, _monitor, _time, NullLoggerFactory.Instance);
+
+    /// <summary>Gives whoever asks at the same time enough time to do so.</summary>
+    private sealed class SlowKey(IAuthenticationKey key) : IAuthenticationKey
+    {
+        public int WantedBits => key.WantedBits;
+
+        public AuthenticationPad Reserve(int bytes) => key.Reserve(bytes);
+
+        public AuthenticationPad Take(long segment, long offset, int bytes)
+        {
+            var pad = key.Take(segment, offset, bytes);
+            Thread.Sleep(100);
+            return pad;
+        }
+
+        public void UseUp(AuthenticationPad pad) => key.UseUp(pad);
+
+        public void Forfeit(AuthenticationPad pad) => key.Forfeit(pad);
+
+        public byte[] DescribePositions() => key.DescribePositions();
+
+        public void Agree(ReadOnlySpan<byte> peerPositions) => key.Agree(peerPositions);
+    }
 }
