@@ -11,7 +11,7 @@ namespace Qkd.Keys;
 /// <summary>
 /// The key management entity of one side: it takes finished blocks, settles with the peer which of them both hold, and delivers key from
 /// them. It owns no thread and no timer: the node calls <see cref="RunAsync"/> (or <see cref="SettleAsync"/> as it sees fit),
-/// <see cref="ReconcileAsync"/> when the peer is back, and passes the peer's questions to <see cref="HandleAsync"/>. Thread-safe.
+/// <see cref="ReconcileAsync(CancellationToken)"/> when the peer is back, and passes the peer's questions to <see cref="HandleAsync"/>. Thread-safe.
 /// </summary>
 /// <remarks>
 /// Intent is durable before a question is sent, acceptance before it is answered, consumption before a key is handed out. So a message lost at
@@ -65,6 +65,9 @@ public sealed class KeyManager : IKeyDelivery, IDisposable
     /// <summary>The state of the pool.</summary>
     public PoolStatus Pool => _store.Status();
 
+    /// <summary>Raised when a block is known to be held by both sides, on the thread that learnt it. Quick.</summary>
+    public event Action? BlockConfirmed;
+
     /// <summary>
     /// Takes a finished block over: part of it goes to the authentication of the classical channel, the rest into the store. Durable when it
     /// returns; delivered to nobody before the peer is known to hold it too. The key is disposed.
@@ -100,13 +103,6 @@ public sealed class KeyManager : IKeyDelivery, IDisposable
         }
     }
 
-    /// <summary>Says that a block has ended without key on this side and will never be stored, so that the peer need not wait for it.</summary>
-    public void Renounce(long blockId, string reason)
-    {
-        _store.Renounce(blockId, reason);
-        Log.BlockRenounced(_log, blockId, reason);
-    }
-
     /// <summary>
     /// One round with the peer: tells what is stored and not settled, which halves are used up and which keys were given up. Does nothing if
     /// nothing is open.
@@ -140,13 +136,17 @@ public sealed class KeyManager : IKeyDelivery, IDisposable
     /// and every key that was under way. To be called by both sides once blocks of the old connection can no longer arrive.
     /// </summary>
     /// <exception cref="KeyPeerException">The peer could not be reached; call again.</exception>
-    public async ValueTask ReconcileAsync(CancellationToken cancellationToken)
+    public ValueTask ReconcileAsync(CancellationToken cancellationToken) => ReconcileAsync(_store.NextBlockId - 1, cancellationToken);
+
+    /// <summary>The same up to a block: those after it are of the connection that is there now, and may still come on the other side.</summary>
+    /// <exception cref="KeyPeerException">The peer could not be reached; call again.</exception>
+    public async ValueTask ReconcileAsync(long lastBlockId, CancellationToken cancellationToken)
     {
         await _settling.WaitAsync(cancellationToken);
         try
         {
             var after = long.MinValue;
-            while (_store.LiveClaims(after, ItemsPerExchange) is { Count: > 0 } claims)
+            while (_store.LiveClaims(after, lastBlockId, _options.ClaimsAfterConnecting) is { Count: > 0 } claims)
             {
                 await ClaimAsync(claims, cancellationToken);
                 after = claims[^1].BlockId;
@@ -540,6 +540,7 @@ public sealed class KeyManager : IKeyDelivery, IDisposable
         {
             _authentication?.Confirm(blockId);
             Log.BlockConfirmed(_log, blockId);
+            BlockConfirmed?.Invoke();
         }
 
         foreach (var blockId in outcome.Voided)

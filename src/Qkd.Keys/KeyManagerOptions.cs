@@ -80,6 +80,12 @@ public sealed record KeyManagerOptions
     /// <summary>Most slaves of one key beside the one in the address of the request.</summary>
     public int MaximumAdditionalSlaves { get; init; } = 4;
 
+    /// <summary>
+    /// Most blocks in one question after a connection was made: many, since every question and every answer costs authentication key, and
+    /// whoever cuts connections causes them.
+    /// </summary>
+    public int ClaimsAfterConnecting { get; init; } = 10_000;
+
     /// <summary>How long one question to the peer may take.</summary>
     public TimeSpan ExchangeTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -93,6 +99,7 @@ public sealed record KeyManagerOptions
         KeyStoreOptions.Check(MaximumKeySizeBits >= MinimumKeySizeBits && MaximumKeySizeBits % 8 == 0, nameof(MaximumKeySizeBits), MaximumKeySizeBits, "at least MinimumKeySizeBits, a multiple of 8");
         KeyStoreOptions.Check(MaximumKeysPerRequest is >= 1 and <= 1024, nameof(MaximumKeysPerRequest), MaximumKeysPerRequest, "1 to 1024");
         KeyStoreOptions.Check(MaximumAdditionalSlaves is >= 0 and <= 64, nameof(MaximumAdditionalSlaves), MaximumAdditionalSlaves, "0 to 64");
+        KeyStoreOptions.Check(ClaimsAfterConnecting is >= 1 and <= 16_384, nameof(ClaimsAfterConnecting), ClaimsAfterConnecting, "1 to 16384");
         KeyStoreOptions.Check(ExchangeTimeout > TimeSpan.Zero, nameof(ExchangeTimeout), ExchangeTimeout, "above zero");
     }
 }

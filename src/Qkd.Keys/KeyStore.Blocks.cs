@@ -57,17 +57,6 @@ public sealed partial class KeyStore
         }
     }
 
-    /// <summary>Declares that a block that is not stored here never will be.</summary>
-    internal void Renounce(long blockId, string reason) => Change(() =>
-    {
-        if (Find(blockId) is null)
-        {
-            Bury(blockId, reason);
-        }
-
-        return 0;
-    });
-
     /// <summary>What the peer has to be told: unsettled blocks, and halves that are used up.</summary>
     internal IReadOnlyList<BlockClaim> PendingClaims(int limit)
     {
@@ -80,11 +69,15 @@ public sealed partial class KeyStore
         ]);
     }
 
-    /// <summary>All live blocks after an id, in order, each to be settled for good.</summary>
-    internal IReadOnlyList<BlockClaim> LiveClaims(long after, int limit) => Read(() => (IReadOnlyList<BlockClaim>)
+    /// <summary>All live blocks after an id and up to another, in order, each to be settled for good.</summary>
+    internal IReadOnlyList<BlockClaim> LiveClaims(long after, long last, int limit) => Read(() => (IReadOnlyList<BlockClaim>)
     [
         .. _database.Query(
-            $"SELECT {BlockRow.Columns} FROM blocks WHERE block_id > $1 AND (state <= 3 OR own_closed = 1) ORDER BY block_id LIMIT $2", BlockRow.Read, after, limit)
+            $"SELECT {BlockRow.Columns} FROM blocks WHERE block_id > $1 AND block_id <= $2 AND (state <= 3 OR own_closed = 1) ORDER BY block_id LIMIT $3",
+            BlockRow.Read,
+            after,
+            last,
+            limit)
             .Select(block => Claim(block, final: true)),
     ]);
 

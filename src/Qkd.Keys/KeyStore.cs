@@ -18,6 +18,13 @@ public sealed partial class KeyStore : IDisposable
     /// <summary>Name of the file of data keys in the store's folder.</summary>
     public const string DataKeysName = "keys.slots";
 
+    /// <summary>Block ids are made durable so many at a time; after a restart the rest of them is left out.</summary>
+    private const int IdsReserved = 64;
+
+    private const string NextIdName = "next_block";
+    private const string AttemptsName = "attempts";
+    private const string AttemptedName = "attempted_at";
+
     private const string Schema = """
         CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value BLOB NOT NULL);
         CREATE TABLE IF NOT EXISTS counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -63,6 +70,8 @@ public sealed partial class KeyStore : IDisposable
     private readonly BlockSeal _seal;
     private readonly TimeProvider _time;
     private readonly List<(int Slot, long BlockId)> _ended = [];
+    private long _firstUnusedId;
+    private long _firstUnreservedId;
     private bool _disposed;
 
     private KeyStore(string folder, LinkEnd end, Database database, DataKeyFile dataKeys, BlockSeal seal, KeyStoreOptions options, TimeProvider time) =>
@@ -119,8 +128,37 @@ public sealed partial class KeyStore : IDisposable
         }
     }
 
-    /// <summary>The first block id above all that this store has ever heard of; ids begin with 1.</summary>
-    public long NextBlockId => Read(() => _database.Number("SELECT COALESCE(MAX(block_id), 0) + 1 FROM blocks"));
+    /// <summary>The first block id above all that this store has ever heard of, stored or not; ids begin with 1.</summary>
+    public long NextBlockId => Read(() => Math.Max(_firstUnusedId, _database.Number("SELECT COALESCE(MAX(block_id), 0) + 1 FROM blocks")));
+
+    /// <summary>How many sessions in a row have been begun without a block that both sides hold, and when the last of them was begun.</summary>
+    public (int Count, DateTimeOffset Last) Attempts => Read(() => ((int)Counter(AttemptsName), DateTimeOffset.FromUnixTimeMilliseconds(Counter(AttemptedName))));
+
+    /// <summary>
+    /// A block with this id is about to be opened: whether or not it ever gets here, its id is never used again. Durable when it returns,
+    /// which costs a write only once for many ids.
+    /// </summary>
+    public void UseBlockId(long blockId)
+    {
+        lock (_gate)
+        {
+            if (blockId >= _firstUnreservedId)
+            {
+                var reserved = blockId + IdsReserved;
+                Change(() => Remember(NextIdName, reserved));
+                _firstUnreservedId = reserved;
+            }
+
+            _firstUnusedId = Math.Max(_firstUnusedId, blockId + 1);
+        }
+    }
+
+    /// <summary>Makes the number of fruitless sessions durable, with the time of now.</summary>
+    public void RecordAttempts(int count) => Change(() =>
+    {
+        Remember(AttemptsName, count);
+        return Remember(AttemptedName, _time.GetUtcNow().ToUnixTimeMilliseconds());
+    });
 
     /// <summary>The state of a block; null if the store does not know it.</summary>
     public BlockState? StateOf(long blockId) => Read(() => Find(blockId)?.State);
@@ -256,6 +294,7 @@ public sealed partial class KeyStore : IDisposable
     /// <summary>After a crash: keys whose assignment was under way are given up, data keys without a live block are overwritten.</summary>
     private void Recover()
     {
+        _firstUnusedId = _firstUnreservedId = Counter(NextIdName);
         _database.Execute("UPDATE keys SET state = 2 WHERE state = 1");
         var live = _database.Query("SELECT block_id, slot FROM blocks WHERE state <= 3 AND slot >= 0", r => (r.GetInt64(0), r.GetInt32(1))).ToHashSet();
         _dataKeys.Destroy([.. _dataKeys.Occupied.Where(slot => !live.Contains((slot.Value, slot.Key))).Select(slot => slot.Key)]);
@@ -290,6 +329,9 @@ public sealed partial class KeyStore : IDisposable
         _database.Query($"SELECT {KeyRow.Columns} FROM keys WHERE key_id = $1", KeyRow.Read, keyId).FirstOrDefault();
 
     private long Counter(string name) => _database.Number("SELECT value FROM counters WHERE name = $1", name);
+
+    private int Remember(string name, long value) =>
+        _database.Execute("INSERT INTO counters VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value = $2", name, value);
 
     private void Count(string name, int more) => _database.Execute("UPDATE counters SET value = value + $2 WHERE name = $1", name, more);
 

@@ -18,9 +18,6 @@ internal static partial class Log
     [LoggerMessage(EventId = 3004, Level = LogLevel.Information, Message = "Block {BlockId} is void: the two sides do not both hold it")]
     public static partial void BlockVoided(ILogger logger, long blockId);
 
-    [LoggerMessage(EventId = 3005, Level = LogLevel.Debug, Message = "Block {BlockId} will not be stored: {Reason}")]
-    public static partial void BlockRenounced(ILogger logger, long blockId, string reason);
-
     [LoggerMessage(EventId = 3010, Level = LogLevel.Information, Message = "{Count} keys of {Bits} bits delivered to {MasterSaeId}, to be shared with {SlaveSaeId}")]
     public static partial void KeysDelivered(ILogger logger, int count, int bits, string masterSaeId, string slaveSaeId);
 

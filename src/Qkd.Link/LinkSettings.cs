@@ -40,8 +40,14 @@ public sealed record LinkTimeouts
     /// <summary>For the handshake and for requests.</summary>
     public TimeSpan Request { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Without any message of a block for this long the block is given up.</summary>
+    /// <summary>Without any message of a block for this long the block is given up; without any message at all, the session.</summary>
     public TimeSpan Block { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Each end sends a sign of life so often, whatever else it sends. The same at both ends: it is no setting.</summary>
+    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>When a peer of whom nothing is heard is taken for lost: never before several of its signs of life are missing.</summary>
+    internal TimeSpan Silence => Block > 5 * KeepAlive ? Block : 5 * KeepAlive;
 
     /// <summary>By how much the two nodes' clocks may disagree when times of sending and receipt are compared.</summary>
     public TimeSpan ClockTolerance { get; init; } = TimeSpan.FromMilliseconds(100);

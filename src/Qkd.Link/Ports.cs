@@ -38,6 +38,13 @@ public interface IAuthenticationKey
     /// <exception cref="LinkException">It cannot be made durable.</exception>
     void UseUp(AuthenticationPad pad);
 
+    /// <summary>
+    /// The tag that was checked with this pad, in a session, does not fit: the pad is never taken again. It alone: a forged place far ahead
+    /// must not cost the key before it.
+    /// </summary>
+    /// <exception cref="LinkException">It cannot be made durable.</exception>
+    void Forfeit(AuthenticationPad pad);
+
     /// <summary>This node's positions in all segments it holds, to be sent in a handshake.</summary>
     byte[] DescribePositions();
 
@@ -62,7 +69,7 @@ public interface IBlockSink
     ValueTask AcceptAsync(SecretKey key, int authenticationBits, BlockReport report, CancellationToken cancellationToken);
 }
 
-/// <summary>Answers requests that the peer's node sends over the authenticated channel.</summary>
+/// <summary>Answers requests that the peer's node sends.</summary>
 public interface ILinkRequestHandler
 {
     /// <summary>Answers one request.</summary>
@@ -70,7 +77,7 @@ public interface ILinkRequestHandler
     ValueTask<ReadOnlyMemory<byte>> HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
 }
 
-/// <summary>Sends requests to the peer's node over the authenticated channel of a running session.</summary>
+/// <summary>Sends requests to the peer's node over a running session: those of the key stores tagged, those about light and keying not.</summary>
 public interface IPeerRequests
 {
     /// <summary>Ends when the handshake is done and requests can be sent; is cancelled when the session ends without one.</summary>
@@ -101,7 +108,10 @@ public interface IPolarizationKeeper
     void FrameReceived(Timing.DetectionFrame frame);
 }
 
-/// <summary>What a request outside a block is about. The numbers are on the wire.</summary>
+/// <summary>
+/// What a request outside a block is about. The numbers are on the wire. Only the stores' talk is tagged: who alters a request about light
+/// or keying can destroy key, and nothing else (docs/security.md).
+/// </summary>
 public enum LinkTopic : byte
 {
     /// <summary>Bob's tagger is recording: Alice may emit. The answer names the first slot.</summary>

@@ -37,7 +37,10 @@ public sealed record AuthenticationPoolStatus
     /// <summary>Bits of a next block that should go into authentication: 0 while the pool is above its level, else a multiple of 512.</summary>
     public required int WantedBits { get; init; }
 
-    /// <summary>Whether the pre-shared key alone carries the link, or distilled segments hold less than half of what they should.</summary>
+    /// <summary>
+    /// Whether in one direction less is left, distilled segments included, than a quarter of what the pre-shared key was: a person should
+    /// know, and sessions that fail should be few.
+    /// </summary>
     public required bool IsLow { get; init; }
 }
 
@@ -75,6 +78,7 @@ public sealed class AuthenticationPool : IDisposable
     private readonly Lock _gate = new();
     private readonly SortedDictionary<long, SegmentFile> _segments = [];
     private readonly HashSet<long> _aside = [];
+    private readonly HashSet<(long Segment, long Offset)> _forfeited = [];
     private readonly List<string> _damaged = [];
     private readonly string _folder;
     private readonly int _levelBits;
@@ -100,6 +104,7 @@ public sealed class AuthenticationPool : IDisposable
                 var send = 8 * fed.Sum(segment => segment.Remaining(End));
                 var receive = 8 * fed.Sum(segment => segment.Remaining(PeerEnd));
                 var lacking = Math.Max(0, _levelBits - (2 * Math.Min(send, receive)));
+                var sendable = (8 * preShared.Remaining(End)) + (8 * fed.Where(segment => segment.Confirmed).Sum(segment => segment.Remaining(End)));
                 return new()
                 {
                     PreSharedSendBits = 8 * preShared.Remaining(End),
@@ -107,7 +112,7 @@ public sealed class AuthenticationPool : IDisposable
                     FedSendBits = send,
                     FedReceiveBits = receive,
                     WantedBits = (int)((lacking + 511) / 512 * 512),
-                    IsLow = lacking > _levelBits / 2,
+                    IsLow = 4 * Math.Min(sendable, (8 * preShared.Remaining(PeerEnd)) + receive) < 8L * preShared.Length,
                 };
             }
         }
@@ -243,6 +248,11 @@ public sealed class AuthenticationPool : IDisposable
                 throw new AuthenticationKeyException($"The peer used position {offset} of segment {segment} of the authentication key; everything before {position} is used: a replay.");
             }
 
+            if (_forfeited.Any(pad => pad.Segment == segment && pad.Offset < offset + bytes && offset < pad.Offset + SmallestPad))
+            {
+                throw new AuthenticationKeyException($"The peer used position {offset} of segment {segment} of the authentication key, which a tag that did not fit has used up.");
+            }
+
             if (offset > held.Length - bytes)
             {
                 throw new AuthenticationKeyException($"The peer used position {offset} of segment {segment} of the authentication key, which ends at {held.Length}.");
@@ -267,6 +277,39 @@ public sealed class AuthenticationPool : IDisposable
                 held.Confirm();
                 held.Advance(PeerEnd, pad.Offset + pad.Bytes.Length);
                 DropIfUsedUp(held);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The tag that was checked with bytes from <see cref="Take"/>, in a session whose handshake was done, does not fit: they are never taken
+    /// again. They alone, so that a forged place far ahead does not cost the key before it. Where they are the next ones, which is where an
+    /// altered message has them, that is durable; elsewhere it is remembered until the process ends, and the next handshake leads past it.
+    /// </summary>
+    /// <param name="pad">What <see cref="Take"/> gave; only its place counts, so it may have been erased.</param>
+    public void Forfeit(Pad pad)
+    {
+        ArgumentNullException.ThrowIfNull(pad);
+        lock (_gate)
+        {
+            if (!_segments.TryGetValue(pad.Segment, out var held))
+            {
+                return;
+            }
+
+            var position = held.Position(PeerEnd);
+            if (pad.Offset == position)
+            {
+                held.Advance(PeerEnd, position + pad.Bytes.Length);
+                DropIfUsedUp(held);
+            }
+            else if (pad.Offset > position)
+            {
+                _forfeited.RemoveWhere(past => !_segments.TryGetValue(past.Segment, out var segment) || past.Offset < segment.Position(PeerEnd));
+                for (var offset = pad.Offset; offset < pad.Offset + pad.Bytes.Length; offset += SmallestPad)
+                {
+                    _forfeited.Add((pad.Segment, offset));
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ namespace Qkd.Keys.Settlement;
 internal static class Wire
 {
     public const byte Version = 1;
-    public const int MaximumItems = 4096;
+    public const int MaximumItems = 16_384;
     public const int MaximumText = 1024;
 
     /// <summary>Blocks are numbered from 1; a number near the end of its range would leave none for the next.</summary>

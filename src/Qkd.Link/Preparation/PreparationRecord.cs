@@ -42,6 +42,18 @@ public sealed class PreparationRecord : IDisposable
         }
     }
 
+    /// <summary>Number of the frame that is made next.</summary>
+    public long NextFrame
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _next;
+            }
+        }
+    }
+
     /// <summary>Forgets everything; the next frame will be <paramref name="nextFrame"/>.</summary>
     public void Reset(long nextFrame)
     {

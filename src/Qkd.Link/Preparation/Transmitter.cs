@@ -8,12 +8,16 @@ namespace Qkd.Link.Preparation;
 /// </summary>
 public sealed class Transmitter : IAsyncDisposable
 {
+    private static readonly TimeSpan TimeToDarken = TimeSpan.FromSeconds(2);
+
     private readonly ISinglePhotonSource _source;
     private readonly IPolarizationModulator _modulator;
     private readonly ModulationPlan _plan;
     private readonly SymbolDrawer _drawer;
     private readonly int _vacuumIntensity;
     private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private CancellationTokenSource _interrupt = new();
     private CancellationTokenSource? _stop;
     private Task _running = Task.CompletedTask;
 
@@ -48,50 +52,40 @@ public sealed class Transmitter : IAsyncDisposable
     /// <exception cref="DeviceException">An instrument refuses or does not answer; the light is off.</exception>
     public async ValueTask<long> StartAsync(CancellationToken cancellationToken)
     {
-        await StopAsync();
-        await _modulator.StopAsync(cancellationToken);
-        await _modulator.ConfigureAsync(_plan, cancellationToken);
-        Record.Reset(0);
-
-        var stop = new CancellationTokenSource();
-        _stop = stop;
-        var loading = LoadAsync(stop.Token);
-        var lease = default(IEmissionLease);
+        var interrupt = Volatile.Read(ref _interrupt).Token;
+        using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, interrupt);
+        await _turn.WaitAsync(wanted.Token);
         try
         {
-            await Record.WaitForFrameAsync(0, loading, cancellationToken);
-            lease = await _source.StartEmissionAsync(cancellationToken);
-            await _modulator.StartAsync(0, cancellationToken);
+            await EndAsync();
+            await _modulator.StopAsync(wanted.Token);
+            await _modulator.ConfigureAsync(_plan, wanted.Token);
+            Record.Reset(0);
+            await BeginAsync(interrupt, wanted.Token);
+            return 0;
         }
-        catch
+        finally
         {
-            await stop.CancelAsync();
-            if (lease is not null)
-            {
-                await lease.DisposeAsync();
-            }
-
-            await IgnoreAsync(loading);
-            throw;
+            _turn.Release();
         }
-
-        _running = HoldAsync(lease, loading, stop);
-        return 0;
     }
 
     /// <summary>The next slot to leave the modulator.</summary>
     public async ValueTask<long> EmittedSlotAsync(CancellationToken cancellationToken) =>
         (await _modulator.GetModulatorStatusAsync(cancellationToken)).NextSlot;
 
-    /// <summary>Switches the light off. Safe to call at any time.</summary>
+    /// <summary>Switches the light off, and breaks off a start that is under way. Safe to call at any time.</summary>
     public async ValueTask StopAsync()
     {
-        if (_stop is { } stop)
+        await Interlocked.Exchange(ref _interrupt, new CancellationTokenSource()).CancelAsync();
+        await _turn.WaitAsync();
+        try
         {
-            await stop.CancelAsync();
-            await IgnoreAsync(_running);
-            stop.Dispose();
-            _stop = null;
+            await EndAsync();
+        }
+        finally
+        {
+            _turn.Release();
         }
     }
 
@@ -100,18 +94,61 @@ public sealed class Transmitter : IAsyncDisposable
     {
         await StopAsync();
         Record.Dispose();
+        _interrupt.Dispose();
+        _turn.Dispose();
     }
 
-    private static async Task IgnoreAsync(Task task)
+    private static async Task IgnoreAsync(Func<Task> work)
     {
         try
         {
-            await task;
+            await work();
         }
         catch (Exception)
         {
-            // The caller ends this task and has its own reason to tell.
+            // The caller ends this and has its own reason to tell.
         }
+    }
+
+    /// <summary>Ends an emission and waits until it is dark. By whoever has the turn.</summary>
+    private async Task EndAsync()
+    {
+        if (_stop is { } stop)
+        {
+            await stop.CancelAsync();
+            await IgnoreAsync(() => _running);
+            stop.Dispose();
+            _stop = null;
+        }
+    }
+
+    /// <summary>Switches the light on. By whoever has the turn.</summary>
+    private async Task BeginAsync(CancellationToken interrupt, CancellationToken cancellationToken)
+    {
+        var stop = new CancellationTokenSource();
+        var loading = LoadAsync(stop.Token);
+        var lease = default(IEmissionLease);
+        try
+        {
+            await Record.WaitForFrameAsync(0, loading, cancellationToken);
+            lease = await _source.StartEmissionAsync(cancellationToken);
+            await _modulator.StartAsync(0, cancellationToken);
+
+            // An instrument may have gone on in spite of the token, and a linked token is a moment late.
+            interrupt.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+        catch
+        {
+            await stop.CancelAsync();
+            await DarkenAsync(lease);
+            await IgnoreAsync(() => loading);
+            stop.Dispose();
+            throw;
+        }
+
+        _stop = stop;
+        _running = HoldAsync(lease, loading, stop);
     }
 
     private async Task LoadAsync(CancellationToken cancellationToken)
@@ -134,35 +171,39 @@ public sealed class Transmitter : IAsyncDisposable
 
     private async Task HoldAsync(IEmissionLease lease, Task loading, CancellationTokenSource stop)
     {
+        var renewing = RenewAsync(lease, stop.Token);
         try
         {
-            var renewing = RenewAsync(lease, stop.Token);
             await await Task.WhenAny(loading, renewing);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // Asked to stop.
         }
+        catch (Exception e) when (e is not DeviceException)
+        {
+            // Whatever it was: whoever waits for the light's end waits for one kind of failure.
+            throw new DeviceException(_source.Name, _source.Address.Text, $"emission ended: {e.Message}", e);
+        }
         finally
         {
             await stop.CancelAsync();
             await DarkenAsync(lease);
-            await IgnoreAsync(loading);
+            await IgnoreAsync(() => Task.WhenAll(loading, renewing));
         }
     }
 
-    private async Task DarkenAsync(IEmissionLease lease)
+    /// <summary>Lets go of the lease and stops the modulator, each whatever becomes of the other.</summary>
+    private async Task DarkenAsync(IEmissionLease? lease)
     {
-        try
+        // An instrument that no longer answers goes dark by itself when its lease lapses.
+        if (lease is not null)
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-            await lease.DisposeAsync();
-            await _modulator.StopAsync(limit.Token);
+            await IgnoreAsync(() => lease.DisposeAsync().AsTask().WaitAsync(TimeToDarken));
         }
-        catch (Exception e) when (e is DeviceException or OperationCanceledException)
-        {
-            // An instrument that no longer answers goes dark by itself when its lease lapses.
-        }
+
+        using var limit = new CancellationTokenSource(TimeToDarken);
+        await IgnoreAsync(() => _modulator.StopAsync(limit.Token).AsTask());
     }
 
     private async Task RenewAsync(IEmissionLease lease, CancellationToken cancellationToken)

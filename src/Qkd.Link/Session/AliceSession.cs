@@ -40,6 +40,9 @@ public sealed record AliceSessionParts
     /// <summary>Seeds and hash keys.</summary>
     public required ISecretRandomness Randomness { get; init; }
 
+    /// <summary>Makes it durable that a block id is used, before the block is opened: no later session uses it again.</summary>
+    public Action<long> BlockIdUsed { get; init; } = static _ => { };
+
     /// <summary>Time-outs.</summary>
     public LinkTimeouts Timeouts { get; init; } = new();
 }
@@ -52,6 +55,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 {
     private readonly AliceSessionParts _parts;
     private readonly LinkPace _pace = new(TimeProvider.System);
+    private readonly LinkCaller _caller;
     private readonly SessionCore _core;
     private readonly BlockPlanner _planner;
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -60,25 +64,29 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
     private Task _announced = Task.CompletedTask;
     private long _nextBlockId;
     private long _nextFrame;
+    private long _untoldFrom;
+    private bool _emitting;
     private bool _keying;
     private CancellationToken _ending;
     private DeviceException? _deviceFailure;
 
-    /// <summary>Creates a session on a fresh connection.</summary>
-    /// <param name="connection">The connection.</param>
+    /// <summary>Creates a session with a caller whose greeting was found authentic.</summary>
+    /// <param name="caller">The caller. Not owned, but his connection is closed when the session has run.</param>
     /// <param name="nextBlockId">First block id that this node has never used.</param>
     /// <param name="parts">What the session works with.</param>
-    public AliceSession(LinkConnection connection, long nextBlockId, AliceSessionParts parts)
+    public AliceSession(LinkCaller caller, long nextBlockId, AliceSessionParts parts)
     {
+        ArgumentNullException.ThrowIfNull(caller);
         ArgumentNullException.ThrowIfNull(parts);
         _parts = parts;
+        _caller = caller;
         _nextBlockId = nextBlockId;
-        _core = new SessionCore(LinkEnd.Alice, connection, parts.Key, this, parts.Timeouts);
+        _core = new SessionCore(LinkEnd.Alice, caller.Connection, caller.Tagged, parts.Key, this, parts.Timeouts)
+        {
+            Ending = () => parts.Transmitter.StopAsync().AsTask(),
+        };
         _planner = new BlockPlanner(parts.Agreement);
     }
-
-    /// <summary>Whether the handshake succeeded: an attempt that failed before is one that an attacker may have caused.</summary>
-    public bool HandshakeDone => _ready.Task.IsCompletedSuccessfully;
 
     /// <summary>Runs until the connection ends, the light fails or the token is cancelled. The light is off afterwards.</summary>
     /// <exception cref="LinkException">Why it ended.</exception>
@@ -93,8 +101,8 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             using (var limit = CancellationTokenSource.CreateLinkedTokenSource(ending.Token))
             {
                 limit.CancelAfter(_parts.Timeouts.Request);
-                var outcome = await Handshake.AcceptAsync(
-                    _core.Connection, _core.Tagged, _parts.Key, _parts.Agreement, _nextBlockId, limit.Token);
+                var outcome = await Handshake.AnswerAsync(
+                    _core.Connection, _core.Tagged, _caller.Greeting, _parts.Key, _parts.Agreement, _nextBlockId, limit.Token);
                 _nextBlockId = outcome.FirstBlockId;
                 _ready.TrySetResult();
             }
@@ -115,6 +123,9 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         {
             _ready.TrySetCanceled(CancellationToken.None);
             await ending.CancelAsync();
+
+            // The light is off since the receive loop ended, which then waited for every request that was being answered: none can switch it
+            // on after this.
             await _parts.Transmitter.StopAsync();
             await _core.Connection.DisposeAsync();
             await Task.WhenAll(Running());
@@ -126,7 +137,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 
     /// <inheritdoc/>
     public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
-        _core.Requests.RequestAsync(topic, request, cancellationToken);
+        _core.RequestAsync(topic, request, cancellationToken);
 
     /// <inheritdoc/>
     async ValueTask<ReadOnlyMemory<byte>> ILinkRequestHandler.HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -147,8 +158,11 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         switch (topic)
         {
             case LinkTopic.StartEmission:
+                // Blocks of the old numbering end before there is a new one: none of them may tell anything of the new frames.
                 StopBlocks(0, "emission starts anew");
+                await Task.WhenAll(Running());
                 var first = await _parts.Transmitter.StartAsync(cancellationToken);
+                (_emitting, _untoldFrom) = (true, first / _parts.Agreement.FrameSlots);
                 _parts.Monitor.EmissionStarted();
                 _ = WatchLightAsync(_parts.Transmitter.Completion);
                 return Number(first);
@@ -213,17 +227,35 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         }
     }
 
+    /// <summary>
+    /// Opens blocks from a frame on. The request carries no tag: whatever it says, no frame of which anything was ever told gets into another
+    /// block, and no two blocks that can still become key share a frame.
+    /// </summary>
     private void StartKeying(long fromFrame)
     {
+        RunningBlock[] overtaken;
         lock (_gate)
         {
-            if (!_parts.Transmitter.Record.Hold(fromFrame))
+            var record = _parts.Transmitter.Record;
+            if (!_emitting || fromFrame < 0 || fromFrame > record.NextFrame)
+            {
+                throw new LinkException($"Frame {fromFrame} has not been emitted.");
+            }
+
+            fromFrame = Math.Max(fromFrame, _untoldFrom);
+            overtaken = Overtake(fromFrame, "key making starts anew");
+            if (fromFrame < record.FirstFrame || !record.Hold(Needed().Append(fromFrame).Min()))
             {
                 throw new LinkException($"Frame {fromFrame} is no longer kept: ask for a later one.");
             }
 
             _nextFrame = fromFrame;
             _keying = true;
+        }
+
+        foreach (var block in overtaken)
+        {
+            block.Stop("key making starts anew");
         }
 
         ReleaseFrames();
@@ -241,15 +273,46 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         lock (_gate)
         {
             _keying = false;
-            stopping = [.. _open.Values.Where(block => block.LastFrame >= fromFrame)];
-            _parts.Transmitter.Record.ReleaseHold();
+            stopping = Overtake(fromFrame, reason);
         }
 
         foreach (var block in stopping)
         {
             block.Stop(reason);
         }
+
+        ReleaseFrames();
     }
+
+    /// <summary>Forbids the blocks that reach a frame to tell any more; they are to be stopped outside the lock.</summary>
+    private RunningBlock[] Overtake(long fromFrame, string reason)
+    {
+        RunningBlock[] overtaken = [.. _open.Values.Where(block => block.LastFrame >= fromFrame)];
+        foreach (var block in overtaken)
+        {
+            block.Overtake(reason);
+        }
+
+        return overtaken;
+    }
+
+    /// <summary>The preparation of a frame, of which the peer is about to be told bases and intensities. It is told once, for one block.</summary>
+    private ReadOnlySpan<ulong> Tell(RunningBlock block, long frame)
+    {
+        lock (_gate)
+        {
+            if (block.Overtaken)
+            {
+                throw new OperationCanceledException("The frame belongs to another block.");
+            }
+
+            _untoldFrom = Math.Max(_untoldFrom, frame + 1);
+            return _parts.Transmitter.Record[frame];
+        }
+    }
+
+    /// <summary>First frames that open blocks still have to match.</summary>
+    private IEnumerable<long> Needed() => _open.Values.Where(block => block.NeedsFrom <= block.LastFrame).Select(block => block.NeedsFrom);
 
     private void OpenBlock()
     {
@@ -257,6 +320,17 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         {
             if (!_keying || _ending.IsCancellationRequested)
             {
+                return;
+            }
+
+            try
+            {
+                _parts.BlockIdUsed(_nextBlockId);
+            }
+            catch (LinkException e)
+            {
+                _parts.Monitor.Alarm(AlarmKind.Link, $"block {_nextBlockId}: {e.Message}");
+                _ = _core.Connection.DisposeAsync().AsTask();
                 return;
             }
 
@@ -288,7 +362,11 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         try
         {
             await DistillAsync(block, tally);
-            _parts.Monitor.BlockAccepted(tally.Report);
+        }
+        catch (Exception) when (block.IsStored)
+        {
+            // Only her tag did not get out: Bob may or may not have it, and the stores settle that over the next session.
+            await _core.Connection.DisposeAsync();
         }
         catch (Exception e) when (e is LinkException or DistillationException or OperationCanceledException)
         {
@@ -306,6 +384,12 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             if (e is not LinkException || !_ending.IsCancellationRequested)
             {
                 await _core.AbortAsync(block.Channel, reason, CancellationToken.None);
+            }
+
+            if (block.HasCostKey)
+            {
+                // No key came to make up for the tag: the session ends, so that whoever causes this is slowed down like at the handshake.
+                await _core.Connection.DisposeAsync();
             }
         }
         catch (Exception e)
@@ -330,14 +414,21 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         }
     }
 
-    /// <summary>Lets go of the frames that no block needs any more: the next block may begin before the last frames of this one are matched.</summary>
+    /// <summary>
+    /// Lets go of the frames that no block needs any more: the next block may begin before the last frames of this one are matched, and one
+    /// that was stopped may be matching a frame at this instant.
+    /// </summary>
     private void ReleaseFrames()
     {
         lock (_gate)
         {
             if (_keying)
             {
-                _parts.Transmitter.Record.ReleaseBefore(_open.Values.Select(block => block.NeedsFrom).Append(_nextFrame).Min());
+                _parts.Transmitter.Record.ReleaseBefore(Needed().Append(_nextFrame).Min());
+            }
+            else if (!Needed().Any())
+            {
+                _parts.Transmitter.Record.ReleaseHold();
             }
         }
     }
@@ -377,7 +468,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         {
             var announcement = await channel.ExpectAsync(MessageType.Detections, stop);
             buffer.ResetWrittenCount();
-            sifter.Match(announcement.Span, _parts.Transmitter.Record[parameters.FirstFrame + i], buffer);
+            sifter.Match(announcement.Span, Tell(block, parameters.FirstFrame + i), buffer);
             block.NeedsFrom = parameters.FirstFrame + i + 1;
             ReleaseFrames();
             await channel.SendAsync(MessageType.Matches, buffer.WrittenMemory, stop);
@@ -417,18 +508,15 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 
         // 9: his tag, then hers. The key leaves only after her own check.
         var arrival = await channel.ExpectTagAsync(MessageType.TranscriptTagBob, stop);
-        AuthenticatedTranscript authenticated;
-        using (arrival.Pad)
-        {
-            authenticated = BlockAuthentication.Verify(
-                channel.Transcript, LinkEnd.Bob, arrival.Pad!.Bytes, SessionCore.TagOf(arrival.Message).Span, _parts.Timeouts.ClockTolerance);
-            _parts.Key.UseUp(arrival.Pad);
-        }
+        block.HasCostKey = true;
+        var authenticated = _core.CheckBlockTag(channel, LinkEnd.Bob, arrival);
 
         // Durable here before Bob may believe in it: a crash in between leaves a block that only Alice has, which the stores then void.
         using var key = amplified.Release(authenticated);
         tally.Accepted(key);
         await _parts.Sink.AcceptAsync(key, feed, tally.Report, CancellationToken.None);
+        block.IsStored = true;
+        _parts.Monitor.BlockAccepted(tally.Report);
         await _core.SendBlockTagAsync(
             channel,
             MessageType.TranscriptTagAlice,

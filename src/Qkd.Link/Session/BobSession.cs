@@ -43,6 +43,9 @@ public sealed record BobSessionParts
     /// <summary>Corrects errors.</summary>
     public required IReconciler Reconciler { get; init; }
 
+    /// <summary>Makes it durable that a block id is used, so that no later session uses it again.</summary>
+    public Action<long> BlockIdUsed { get; init; } = static _ => { };
+
     /// <summary>Time-outs.</summary>
     public LinkTimeouts Timeouts { get; init; } = new();
 }
@@ -56,6 +59,9 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     /// <summary>Announcements that may be unanswered before sifting waits.</summary>
     private const int AnnouncementsInFlight = 8;
 
+    /// <summary>A month at a hundred megahertz: far from where times in picoseconds would overflow.</summary>
+    private const long LargestFirstSlot = 1L << 48;
+
     private readonly BobSessionParts _parts;
     private readonly LinkPace _pace = new(TimeProvider.System);
     private readonly SessionCore _core;
@@ -67,6 +73,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private readonly long _nextBlockId;
     private long _firstBlockId;
     private long _keyFrom = long.MaxValue;
+    private long _lastFrame;
     private CancellationToken _ending;
 
     /// <summary>Creates a session on a fresh connection.</summary>
@@ -78,12 +85,9 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         ArgumentNullException.ThrowIfNull(parts);
         _parts = parts;
         _nextBlockId = nextBlockId;
-        _core = new SessionCore(LinkEnd.Bob, connection, parts.Key, this, parts.Timeouts) { BlockOpened = TakeBlockAsync };
+        _core = new SessionCore(LinkEnd.Bob, connection, new TaggedChannel(connection, parts.Key), parts.Key, this, parts.Timeouts) { BlockOpened = TakeBlockAsync };
         _pilots = new PilotWatch(parts.Agreement.QberLimit);
     }
-
-    /// <summary>Whether the handshake succeeded: an attempt that failed before is one that an attacker may have caused.</summary>
-    public bool HandshakeDone => _ready.Task.IsCompletedSuccessfully;
 
     /// <summary>Runs until the connection ends, the tagger fails or the token is cancelled.</summary>
     /// <exception cref="LinkException">Why it ended.</exception>
@@ -129,7 +133,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
-        _core.Requests.RequestAsync(topic, request, cancellationToken);
+        _core.RequestAsync(topic, request, cancellationToken);
 
     /// <inheritdoc/>
     ValueTask<ReadOnlyMemory<byte>> ILinkRequestHandler.HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
@@ -152,8 +156,22 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private static long Number(ReadOnlyMemory<byte> bytes) =>
         bytes.Length == 8 ? BinaryPrimitives.ReadInt64LittleEndian(bytes.Span) : throw new LinkProtocolException("A slot or frame number has eight bytes.");
 
-    private async ValueTask<long> EmittedSlotAsync(CancellationToken cancellationToken) =>
-        Number(await RequestAsync(LinkTopic.EmittedSlot, ReadOnlyMemory<byte>.Empty, cancellationToken));
+    /// <summary>The slot that Alice emits. Her word has no tag: one that would make the alignment wait for ever ends the session.</summary>
+    private async ValueTask<long> EmittedSlotAsync(CancellationToken cancellationToken)
+    {
+        var slot = Number(await RequestAsync(LinkTopic.EmittedSlot, ReadOnlyMemory<byte>.Empty, cancellationToken));
+        return slot >= 0 && slot / _parts.Agreement.FrameSlots <= Interlocked.Read(ref _lastFrame) + BlockPlanner.MaximumFrames
+            ? slot
+            : throw new LinkProtocolException($"Alice says that she emits slot {slot}, far from frame {_lastFrame} that came last.");
+    }
+
+    private async ValueTask<long> StartEmissionAsync(CancellationToken cancellationToken)
+    {
+        var first = Number(await RequestAsync(LinkTopic.StartEmission, ReadOnlyMemory<byte>.Empty, cancellationToken));
+        return first >= 0 && first <= LargestFirstSlot && first % _parts.Agreement.MarkerDivisor == 0
+            ? first
+            : throw new LinkProtocolException($"Alice says that emission begins with slot {first}, which no marker can announce.");
+    }
 
     private async Task ReceiveLightAsync(CancellationToken cancellationToken)
     {
@@ -169,7 +187,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 {
                     // The tagger records before light is asked for, so that the first marker edge it sees is that of the first slot.
                     lightAsked = true;
-                    receiver.AnchorFirstEdge(Number(await RequestAsync(LinkTopic.StartEmission, ReadOnlyMemory<byte>.Empty, cancellationToken)));
+                    receiver.AnchorFirstEdge(await StartEmissionAsync(cancellationToken));
                     continue;
                 }
 
@@ -214,6 +232,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 
     private async ValueTask TakeFrameAsync(DetectionFrame frame, CancellationToken cancellationToken)
     {
+        Interlocked.Exchange(ref _lastFrame, frame.Frame);
         _parts.Monitor.FrameReceived(frame);
         _parts.Polarization.FrameReceived(frame);
         if (_keyFrom == long.MaxValue)
@@ -246,7 +265,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
             {
                 await block.Frames.Writer.WriteAsync(frame, block.Stopping);
             }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
             {
                 // The block was given up while it waited for this frame.
             }
@@ -306,6 +325,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private ValueTask TakeBlockAsync(LinkMessage message, BlockChannel channel)
     {
         var parameters = BlockOpening.Read(message, _parts.Agreement);
+        _parts.BlockIdUsed(parameters.BlockId);
         lock (_gate)
         {
             if (parameters.BlockId < _firstBlockId)
@@ -356,6 +376,12 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
             if (!_ending.IsCancellationRequested)
             {
                 await _core.AbortAsync(block.Channel, reason, CancellationToken.None);
+            }
+
+            if (block.HasCostKey)
+            {
+                // No key came to make up for the tag: the session ends, so that whoever causes this is slowed down like at the handshake.
+                await _core.Connection.DisposeAsync();
             }
         }
         catch (Exception e)
@@ -436,19 +462,14 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         using var amplified = bounded.Amplify((await channel.ExpectAsync(MessageType.AmplificationSeed, stop)).Span);
 
         // 9: his tag, then hers.
+        block.HasCostKey = true;
         await _core.SendBlockTagAsync(
             channel,
             MessageType.TranscriptTagBob,
             pad => BlockAuthentication.CreateTag(channel.Transcript, LinkEnd.Bob, pad.Bytes, accept: true),
             stop);
         var arrival = await channel.ExpectTagAsync(MessageType.TranscriptTagAlice, stop);
-        AuthenticatedTranscript authenticated;
-        using (arrival.Pad)
-        {
-            authenticated = BlockAuthentication.Verify(
-                channel.Transcript, LinkEnd.Alice, arrival.Pad!.Bytes, SessionCore.TagOf(arrival.Message).Span, _parts.Timeouts.ClockTolerance);
-            _parts.Key.UseUp(arrival.Pad);
-        }
+        var authenticated = _core.CheckBlockTag(channel, LinkEnd.Alice, arrival);
 
         using var key = amplified.Release(authenticated);
         tally.Accepted(key);

@@ -9,7 +9,8 @@ namespace Qkd.Link.Session;
 /// <summary>
 /// The first three messages of a connection. Bob greets, Alice answers, Bob confirms; each is tagged with key that both hold, and each
 /// answers the other's nonce, so that none can be an old recording. Both state what they take for agreed: a difference ends the session
-/// before any light. Alice, who listens, answers nothing that is not properly tagged, so nobody can drain her key; Bob, who connects, limits his attempts.
+/// before any light. Alice, who listens, welcomes everybody and answers nothing that is not properly tagged, so nobody can drain her key; Bob,
+/// who connects, greets only where he is welcome, and limits his attempts.
 /// </summary>
 internal static class Handshake
 {
@@ -35,14 +36,20 @@ internal static class Handshake
         CheckAgreement(reply, agreement);
         key.Agree(reply.Positions);
         await tagged.SendAsync(MessageType.HelloFinish, reply.Nonce, cancellationToken);
+        tagged.Established = true;
         return new(reply.NextBlockId);
     }
 
-    /// <summary>Alice's side.</summary>
-    public static async ValueTask<Outcome> AcceptAsync(
-        LinkConnection connection, TaggedChannel tagged, IAuthenticationKey key, LinkAgreement agreement, long nextBlockId, CancellationToken cancellationToken)
+    /// <summary>Alice's side, once Bob's greeting was found authentic.</summary>
+    public static async ValueTask<Outcome> AnswerAsync(
+        LinkConnection connection,
+        TaggedChannel tagged,
+        Greeting hello,
+        IAuthenticationKey key,
+        LinkAgreement agreement,
+        long nextBlockId,
+        CancellationToken cancellationToken)
     {
-        var hello = Read(tagged.Open(await ExpectAsync(connection, MessageType.Hello, cancellationToken)).Span);
         var nonce = RandomNumberGenerator.GetBytes(NonceLength);
         var first = Math.Max(nextBlockId, hello.NextBlockId);
         await tagged.SendAsync(MessageType.HelloReply, Compose(nonce, hello.Nonce, agreement, first, key), cancellationToken);
@@ -51,16 +58,21 @@ internal static class Handshake
         CheckAgreement(hello, agreement);
         key.Agree(hello.Positions);
         var finish = tagged.Open(await ExpectAsync(connection, MessageType.HelloFinish, cancellationToken));
-        return finish.Span.SequenceEqual(nonce)
-            ? new(first)
-            : throw new LinkAuthenticationException("The peer did not answer this greeting: a replay.");
+        if (!finish.Span.SequenceEqual(nonce))
+        {
+            throw new LinkAuthenticationException("The peer did not answer this greeting: a replay.");
+        }
+
+        tagged.Established = true;
+        return new(first);
     }
 
     /// <summary>Digest of everything both nodes must agree on.</summary>
     public static byte[] Digest(LinkAgreement agreement) =>
         SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(agreement));
 
-    private static async ValueTask<LinkMessage> ExpectAsync(LinkConnection connection, MessageType type, CancellationToken cancellationToken)
+    /// <summary>The next message, which must be of one kind.</summary>
+    public static async ValueTask<LinkMessage> ExpectAsync(LinkConnection connection, MessageType type, CancellationToken cancellationToken)
     {
         var message = await connection.ReceiveAsync(cancellationToken);
         return message.Type == type
@@ -86,7 +98,8 @@ internal static class Handshake
         return bytes;
     }
 
-    private static Greeting Read(ReadOnlySpan<byte> bytes)
+    /// <summary>Reads the content of a greeting.</summary>
+    public static Greeting Read(ReadOnlySpan<byte> bytes)
     {
         const int fixedLength = (2 * NonceLength) + DigestLength + 12;
         if (bytes.Length < fixedLength)
@@ -118,5 +131,6 @@ internal static class Handshake
         }
     }
 
-    private sealed record Greeting(byte[] Nonce, byte[] Echo, byte[] Digest, long NextBlockId, string Agreement, byte[] Positions);
+    /// <summary>What a greeting says.</summary>
+    public sealed record Greeting(byte[] Nonce, byte[] Echo, byte[] Digest, long NextBlockId, string Agreement, byte[] Positions);
 }

@@ -46,6 +46,18 @@ internal sealed class RunningBlock : IDisposable
     public Channel<DetectionFrame> Frames { get; } = System.Threading.Channels.Channel.CreateBounded<DetectionFrame>(
         new BoundedChannelOptions(16) { SingleReader = true, SingleWriter = true });
 
+    /// <summary>Whether nothing more may be told of this block's frames (at Alice): they may belong to another block from now on.</summary>
+    public bool Overtaken { get; private set; }
+
+    /// <summary>Whether a tag of the peer or for him was used on this block: it has cost key.</summary>
+    public bool HasCostKey { get; set; }
+
+    /// <summary>Whether its key is stored: it is no longer to be given up, whatever happens to the session.</summary>
+    public bool IsStored { get; set; }
+
+    /// <summary>Says that nothing more may be told of its frames; <see cref="Stop"/> follows.</summary>
+    public void Overtake(string reason) => (Overtaken, HasSuccessor, _reason) = (true, true, reason);
+
     /// <summary>Gives the block up.</summary>
     public void Stop(string reason)
     {
@@ -63,5 +75,10 @@ internal sealed class RunningBlock : IDisposable
     /// <summary>What to say of a block that ended with this exception.</summary>
     public string ReasonFor(Exception exception) => exception is OperationCanceledException ? _reason : exception.Message;
 
-    public void Dispose() => _stop.Dispose();
+    public void Dispose()
+    {
+        // A frame that waits for room in a block that has ended by itself would wait for ever, and the session with it.
+        Frames.Writer.TryComplete();
+        _stop.Dispose();
+    }
 }

@@ -7,25 +7,51 @@ using Qkd.Link.Wire;
 namespace Qkd.Link.Session;
 
 /// <summary>What both ends of a session share: the receive loop, requests, and the blocks' channels.</summary>
-internal sealed class SessionCore(
-    LinkEnd end, LinkConnection connection, IAuthenticationKey key, ILinkRequestHandler handler, LinkTimeouts timeouts) : IDisposable
+internal sealed class SessionCore : IDisposable
 {
+    /// <summary>Signs of life that must be missing before a peer is taken for lost.</summary>
+    private const int QuietTicks = 5;
+
+    private const int LongestText = 200;
+
     private readonly ConcurrentDictionary<long, BlockChannel> _blocks = new();
-    private readonly TaggedChannel _tagged = new(connection, key);
-    private RequestChannel? _requests;
+    private readonly IAuthenticationKey _key;
+    private readonly ControlChannel _controlMessages;
+    private readonly RequestChannel _control;
+    private readonly RequestChannel _requests;
+    private volatile bool _waiting;
+    private LinkException? _lost;
 
-    public LinkEnd End { get; } = end;
+    public SessionCore(
+        LinkEnd end, LinkConnection connection, TaggedChannel tagged, IAuthenticationKey key, ILinkRequestHandler handler, LinkTimeouts timeouts)
+    {
+        (End, Connection, Tagged, Timeouts, _key) = (end, connection, tagged, timeouts, key);
+        _controlMessages = new ControlChannel(connection);
+        _control = new RequestChannel(_controlMessages, handler, timeouts.Request, control: true, answers: end == LinkEnd.Alice);
+        _requests = new RequestChannel(tagged, handler, timeouts.Request, control: false, answers: true);
+    }
 
-    public LinkConnection Connection { get; } = connection;
+    public LinkEnd End { get; }
 
-    public TaggedChannel Tagged => _tagged;
+    public LinkConnection Connection { get; }
 
-    public LinkTimeouts Timeouts { get; } = timeouts;
+    public TaggedChannel Tagged { get; }
+
+    public LinkTimeouts Timeouts { get; }
 
     /// <summary>Called with each block that the peer opens, before any other message of it is taken.</summary>
     public Func<LinkMessage, BlockChannel, ValueTask>? BlockOpened { get; set; }
 
-    public RequestChannel Requests => _requests ??= new(_tagged, handler, Timeouts.Request);
+    /// <summary>Called first thing when the receive loop ends, before it waits for anybody: to switch light off.</summary>
+    public Func<Task>? Ending { get; init; }
+
+    /// <summary>What a peer says, short enough for a log: it may be anybody's words.</summary>
+    public static string Shorten(string text) => text.Length <= LongestText ? text : text[..LongestText];
+
+    /// <summary>Asks the peer and waits for the answer.</summary>
+    /// <exception cref="LinkException">The peer refuses, does not answer in time, or the connection is lost.</exception>
+    public ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        (RequestChannel.IsControl(topic) ? _control : _requests).RequestAsync(topic, request, cancellationToken);
 
     /// <summary>Registers a block that this end opens.</summary>
     public BlockChannel Open(long blockId)
@@ -51,7 +77,7 @@ internal sealed class SessionCore(
     {
         try
         {
-            await Connection.SendAsync(channel.Next(MessageType.BlockAbort, Encoding.UTF8.GetBytes(reason)), cancellationToken);
+            await Connection.SendAsync(channel.Next(MessageType.BlockAbort, Encoding.UTF8.GetBytes(Shorten(reason))), cancellationToken);
         }
         catch (Exception e) when (e is LinkException or OperationCanceledException)
         {
@@ -62,7 +88,7 @@ internal sealed class SessionCore(
     /// <summary>Sends the tag that closes a block for this end.</summary>
     public ValueTask SendBlockTagAsync(
         BlockChannel channel, MessageType type, Func<AuthenticationPad, byte[]> makeTag, CancellationToken cancellationToken) =>
-        _tagged.SendWithPadAsync(
+        Tagged.SendWithPadAsync(
             BlockAuthentication.PadBytes,
             pad =>
             {
@@ -75,19 +101,48 @@ internal sealed class SessionCore(
             },
             cancellationToken);
 
-    /// <summary>The tag in a message that <see cref="SendBlockTagAsync"/> made.</summary>
-    public static ReadOnlyMemory<byte> TagOf(LinkMessage message) => message.Payload[16..];
+    /// <summary>Checks the peer's tag over a block; fitting or not, its pad is used up.</summary>
+    /// <exception cref="DistillationException">The tag does not fit, or the peer's log cannot be.</exception>
+    public AuthenticatedTranscript CheckBlockTag(BlockChannel channel, LinkEnd peer, BlockChannel.Arrival arrival)
+    {
+        using var pad = arrival.Pad!;
+        try
+        {
+            // The message ends with what BlockAuthentication made; before it stands the pad's place.
+            var authenticated = BlockAuthentication.Verify(
+                channel.Transcript, peer, pad.Bytes, arrival.Message.Payload.Span[16..], Timeouts.ClockTolerance);
+            _key.UseUp(pad);
+            return authenticated;
+        }
+        catch (DistillationException)
+        {
+            _key.Forfeit(pad);
+            throw;
+        }
+    }
 
-    /// <summary>Receives until the connection ends or the token is cancelled; then every open block and request fails.</summary>
+    /// <summary>
+    /// Receives until the connection ends, the peer falls silent or the token is cancelled; then every open block and request fails.
+    /// </summary>
     public async Task ReceiveAsync(CancellationToken cancellationToken)
     {
         Exception? reason = null;
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] beside = [KeepAliveAsync(ending.Token), WatchAsync(ending.Token), _control.AnswerInOrderAsync(ending.Token)];
         try
         {
             while (true)
             {
-                await DispatchAsync(await Connection.ReceiveAsync(cancellationToken), cancellationToken);
+                _waiting = true;
+                var message = await Connection.ReceiveAsync(cancellationToken);
+                _waiting = false;
+                await DispatchAsync(message, cancellationToken);
             }
+        }
+        catch (LinkException e) when (_lost is { } lost)
+        {
+            reason = e;
+            throw lost;
         }
         catch (Exception e)
         {
@@ -96,26 +151,88 @@ internal sealed class SessionCore(
         }
         finally
         {
-            var failure = reason as LinkException ?? new LinkException("The session ended.", reason);
-            Requests.Fail(failure);
+            var failure = _lost ?? reason as LinkException ?? new LinkException("The session ended.", reason);
+            _control.Fail(failure);
+            _requests.Fail(failure);
             foreach (var block in _blocks.Values)
             {
                 block.Inbox.Writer.TryComplete(failure);
             }
+
+            // What still answers a request may hold an instrument: nobody may think the session over before it has let go.
+            await ending.CancelAsync();
+            await (Ending?.Invoke() ?? Task.CompletedTask);
+            await Task.WhenAll([.. beside, _requests.FinishAsync()]).ContinueWith(
+                static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 
-    public void Dispose() => _tagged.Dispose();
+    public void Dispose()
+    {
+        Tagged.Dispose();
+        _controlMessages.Dispose();
+    }
+
+    /// <summary>Sends a sign of life again and again, whatever the session is doing.</summary>
+    private async Task KeepAliveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var timer = new PeriodicTimer(Timeouts.KeepAlive, Connection.Time);
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                await Connection.SendAsync(
+                    new LinkMessage(MessageType.KeepAlive, 0, 0, 0, Connection.NowMicroseconds, ReadOnlyMemory<byte>.Empty), cancellationToken);
+            }
+        }
+        catch (Exception e) when (e is LinkException or OperationCanceledException)
+        {
+            // The connection has ended, which the receive loop tells.
+        }
+    }
+
+    /// <summary>
+    /// Ends the connection to a peer of whom not a byte has come for as long as <see cref="LinkTimeouts.Silence"/>. Counted in ticks and
+    /// only while nothing else keeps this end from reading, so that a process that was held up itself does not take its peer for lost.
+    /// </summary>
+    private async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var timer = new PeriodicTimer(Timeouts.Silence / QuietTicks, Connection.Time);
+            var heard = -1L;
+            for (var quiet = 0; quiet < QuietTicks;)
+            {
+                await timer.WaitForNextTickAsync(cancellationToken);
+                quiet = _waiting && Connection.BytesReceived == heard ? quiet + 1 : 0;
+                heard = Connection.BytesReceived;
+            }
+
+            _lost = new LinkException($"Nothing has come from {Connection.Peer} for {Timeouts.Silence.TotalSeconds:0.#} s.");
+            await Connection.DisposeAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The session has ended.
+        }
+    }
 
     private async ValueTask DispatchAsync(LinkMessage message, CancellationToken cancellationToken)
     {
         switch (message.Type)
         {
             case MessageType.Request or MessageType.Reply:
-                Requests.Receive(message.Type, _tagged.Open(message), cancellationToken);
+                _requests.Receive(message, cancellationToken);
                 break;
 
-            case MessageType.Hello or MessageType.HelloReply or MessageType.HelloFinish:
+            case MessageType.Control or MessageType.ControlReply:
+                _control.Receive(message, cancellationToken);
+                break;
+
+            case MessageType.KeepAlive:
+                break;
+
+            case MessageType.Welcome or MessageType.Hello or MessageType.HelloReply or MessageType.HelloFinish:
                 throw new LinkProtocolException($"A {message.Type} message came after the handshake.");
 
             case MessageType.BlockOpen when End == LinkEnd.Bob:
@@ -127,7 +244,7 @@ internal sealed class SessionCore(
             case MessageType.BlockAbort:
                 if (_blocks.TryGetValue(message.BlockId, out var given))
                 {
-                    given.GivenUp?.Invoke($"the peer gave the block up: {Encoding.UTF8.GetString(message.Payload.Span)}");
+                    given.GivenUp?.Invoke($"the peer gave the block up: {Shorten(Encoding.UTF8.GetString(message.Payload.Span))}");
                 }
 
                 break;
@@ -155,7 +272,7 @@ internal sealed class SessionCore(
 
             // Taken here and not by the block, so that pads are taken in the order in which their messages were sent.
             var place = message.Payload.Span;
-            pad = key.Take(BinaryPrimitives.ReadInt64LittleEndian(place), BinaryPrimitives.ReadInt64LittleEndian(place[8..]), BlockAuthentication.PadBytes);
+            pad = _key.Take(BinaryPrimitives.ReadInt64LittleEndian(place), BinaryPrimitives.ReadInt64LittleEndian(place[8..]), BlockAuthentication.PadBytes);
         }
 
         try

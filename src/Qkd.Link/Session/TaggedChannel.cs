@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
 using Qkd.Distillation;
 using Qkd.Link.Wire;
 
@@ -14,7 +13,7 @@ namespace Qkd.Link.Session;
 /// A tagged message ends with <c>i64 segment; i64 offset; tag (16 bytes)</c>. The tag covers the header (with the whole payload's length)
 /// and everything before it in the payload, the pad's place included.
 /// </remarks>
-internal sealed class TaggedChannel(LinkConnection connection, IAuthenticationKey key) : IDisposable
+internal sealed class TaggedChannel(LinkConnection connection, IAuthenticationKey key) : IRequestTransport, IDisposable
 {
     /// <summary>Bytes that a tagged message has after its content.</summary>
     public const int TrailerLength = 32;
@@ -22,6 +21,12 @@ internal sealed class TaggedChannel(LinkConnection connection, IAuthenticationKe
     private readonly SemaphoreSlim _order = new(1, 1);
     private uint _sent;
     private uint _received;
+
+    /// <summary>
+    /// Whether the handshake is done. Before it anyone may have sent a message, and a tag that does not fit costs nothing; afterwards it
+    /// uses its pad up.
+    /// </summary>
+    public bool Established { get; set; }
 
     /// <summary>Tags a message outside any block and sends it.</summary>
     public async ValueTask SendAsync(MessageType type, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
@@ -79,6 +84,11 @@ internal sealed class TaggedChannel(LinkConnection connection, IAuthenticationKe
         using var pad = key.Take(segment, offset, MessageAuthentication.PadBytes);
         if (!MessageAuthentication.Verify(pad.Bytes, message.ToBytes().AsSpan(..^16), trailer[16..]))
         {
+            if (Established)
+            {
+                key.Forfeit(pad);
+            }
+
             throw new LinkAuthenticationException($"The tag of a {message.Type} message does not fit: another pre-shared key, or an attack.");
         }
 
@@ -88,111 +98,4 @@ internal sealed class TaggedChannel(LinkConnection connection, IAuthenticationKe
     }
 
     public void Dispose() => _order.Dispose();
-}
-
-/// <summary>Requests and replies outside blocks, both ways.</summary>
-internal sealed class RequestChannel(TaggedChannel tagged, ILinkRequestHandler handler, TimeSpan timeout)
-{
-    private readonly ConcurrentDictionary<uint, TaskCompletionSource<ReadOnlyMemory<byte>>> _pending = new();
-    private uint _lastId;
-
-    /// <summary>Asks the peer and waits for the answer.</summary>
-    /// <exception cref="LinkException">The peer refuses, or does not answer in time.</exception>
-    public async ValueTask<ReadOnlyMemory<byte>> RequestAsync(LinkTopic topic, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
-    {
-        var id = Interlocked.Increment(ref _lastId);
-        var answer = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _pending[id] = answer;
-        try
-        {
-            var content = new byte[5 + body.Length];
-            BinaryPrimitives.WriteUInt32LittleEndian(content, id);
-            content[4] = (byte)topic;
-            body.CopyTo(content.AsMemory(5));
-            await tagged.SendAsync(MessageType.Request, content, cancellationToken);
-            return await answer.Task.WaitAsync(timeout, cancellationToken);
-        }
-        catch (TimeoutException e)
-        {
-            throw new LinkException($"The peer did not answer the request {topic} within {timeout.TotalSeconds:0.#} s.", e);
-        }
-        finally
-        {
-            _pending.TryRemove(id, out _);
-        }
-    }
-
-    /// <summary>Takes a checked request or reply. Requests are answered on the thread pool.</summary>
-    public void Receive(MessageType type, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
-    {
-        if (content.Length < 5)
-        {
-            throw new LinkProtocolException($"A {type} message is too short.");
-        }
-
-        var id = BinaryPrimitives.ReadUInt32LittleEndian(content.Span);
-        var code = content.Span[4];
-        var body = content[5..];
-        if (type == MessageType.Reply)
-        {
-            if (_pending.TryGetValue(id, out var pending))
-            {
-                if (code == 0)
-                {
-                    pending.TrySetResult(body);
-                }
-                else
-                {
-                    pending.TrySetException(new LinkException($"The peer refuses: {System.Text.Encoding.UTF8.GetString(body.Span)}"));
-                }
-            }
-
-            return;
-        }
-
-        var topic = (LinkTopic)code;
-        if (!Enum.IsDefined(topic))
-        {
-            throw new LinkProtocolException($"Unknown request {code} from the peer.");
-        }
-
-        _ = Task.Run(() => AnswerAsync(id, topic, body, cancellationToken), cancellationToken);
-    }
-
-    /// <summary>The connection is gone: nobody will answer any more.</summary>
-    public void Fail(Exception reason)
-    {
-        foreach (var pending in _pending.Values)
-        {
-            pending.TrySetException(reason);
-        }
-    }
-
-    private async Task AnswerAsync(uint id, LinkTopic topic, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
-    {
-        try
-        {
-            byte code = 0;
-            ReadOnlyMemory<byte> answer;
-            try
-            {
-                answer = await handler.HandleAsync(topic, body, cancellationToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                code = 1;
-                answer = System.Text.Encoding.UTF8.GetBytes(e.Message);
-            }
-
-            var content = new byte[5 + answer.Length];
-            BinaryPrimitives.WriteUInt32LittleEndian(content, id);
-            content[4] = code;
-            answer.CopyTo(content.AsMemory(5));
-            await tagged.SendAsync(MessageType.Reply, content, cancellationToken);
-        }
-        catch (Exception e) when (e is LinkException or OperationCanceledException or ObjectDisposedException)
-        {
-            // The connection ended while answering; the session's receive loop reports it.
-        }
-    }
 }

@@ -13,6 +13,7 @@ public sealed class LinkConnection : IAsyncDisposable
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly byte[] _receivedHeader = new byte[LinkMessage.HeaderLength];
     private byte[] _sendBuffer = new byte[256 * 1024];
+    private long _bytesReceived;
 
     /// <summary>Takes over a connected stream.</summary>
     public LinkConnection(Stream stream, string peer, TimeProvider time)
@@ -25,11 +26,17 @@ public sealed class LinkConnection : IAsyncDisposable
     /// <summary>The peer's address, for messages.</summary>
     public string Peer { get; }
 
+    /// <summary>A message that the peer does not take for so long ends the connection.</summary>
+    public TimeSpan SendLimit { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>The clock of the headers and time-outs.</summary>
+    public TimeProvider Time => _time;
+
     /// <summary>Bytes sent so far, headers included.</summary>
     public long BytesSent { get; private set; }
 
-    /// <summary>Bytes received so far, headers included.</summary>
-    public long BytesReceived { get; private set; }
+    /// <summary>Bytes received so far, headers and parts of messages included.</summary>
+    public long BytesReceived => Interlocked.Read(ref _bytesReceived);
 
     /// <summary>The local clock in microseconds since 1970, as it stands in headers.</summary>
     public long NowMicroseconds => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
@@ -39,6 +46,12 @@ public sealed class LinkConnection : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(socket);
         socket.NoDelay = true;
+
+        // Beside the session's own: a peer that vanished is noticed also before there is a session.
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 10);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
         var peer = socket.RemoteEndPoint?.ToString() ?? "?";
         return new(new NetworkStream(socket, ownsSocket: true), peer, time);
     }
@@ -61,8 +74,14 @@ public sealed class LinkConnection : IAsyncDisposable
             message.Payload.CopyTo(_sendBuffer.AsMemory(LinkMessage.HeaderLength));
 
             // A message is sent whole or the connection is of no more use: cancelling halfway would break the framing.
-            await _stream.WriteAsync(_sendBuffer.AsMemory(0, length), CancellationToken.None);
+            using var limit = new CancellationTokenSource(SendLimit, _time);
+            await _stream.WriteAsync(_sendBuffer.AsMemory(0, length), limit.Token);
             BytesSent += length;
+        }
+        catch (OperationCanceledException e)
+        {
+            await _stream.DisposeAsync();
+            throw new LinkException($"The peer {Peer} took no {message.Type} message within {SendLimit.TotalSeconds:0.#} s.", e);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
@@ -81,7 +100,7 @@ public sealed class LinkConnection : IAsyncDisposable
     {
         try
         {
-            var got = await _stream.ReadAtLeastAsync(_receivedHeader, LinkMessage.HeaderLength, throwOnEndOfStream: false, cancellationToken);
+            var got = await ReadAsync(_receivedHeader, cancellationToken);
             if (got == 0)
             {
                 throw new LinkException($"The peer {Peer} has closed the connection.");
@@ -94,13 +113,12 @@ public sealed class LinkConnection : IAsyncDisposable
 
             var header = LinkMessage.ReadHeader(_receivedHeader, out var length);
             var payload = length == 0 ? [] : GC.AllocateUninitializedArray<byte>(length);
-            got = await _stream.ReadAtLeastAsync(payload, length, throwOnEndOfStream: false, cancellationToken);
+            got = await ReadAsync(payload, cancellationToken);
             if (got < length)
             {
                 throw new LinkProtocolException($"A {header.Type} message from {Peer} is truncated: {got} of {length} bytes.");
             }
 
-            BytesReceived += LinkMessage.HeaderLength + length;
             return header with { Payload = payload, ReceivedMicroseconds = NowMicroseconds };
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
@@ -111,4 +129,23 @@ public sealed class LinkConnection : IAsyncDisposable
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await _stream.DisposeAsync();
+
+    /// <summary>Fills the buffer, or less at the end of the stream. Every piece counts as a sign of life.</summary>
+    private async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var got = 0;
+        while (got < buffer.Length)
+        {
+            var more = await _stream.ReadAsync(buffer[got..], cancellationToken);
+            if (more == 0)
+            {
+                break;
+            }
+
+            got += more;
+            Interlocked.Add(ref _bytesReceived, more);
+        }
+
+        return got;
+    }
 }

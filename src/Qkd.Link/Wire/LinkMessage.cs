@@ -14,11 +14,23 @@ public enum MessageType : byte
     /// <summary>Bob proves that he has seen the answer. Tagged.</summary>
     HelloFinish = 3,
 
-    /// <summary>A request outside any block. Tagged.</summary>
+    /// <summary>Alice is ready for a greeting: until then a caller spends no key on one. Empty, not tagged.</summary>
+    Welcome = 4,
+
+    /// <summary>A request of the key stores. Tagged.</summary>
     Request = 8,
 
     /// <summary>The answer to a request. Tagged.</summary>
     Reply = 9,
+
+    /// <summary>A request about light and keying. Numbered, not tagged: it can only destroy key, which any cut of the fibre can.</summary>
+    Control = 10,
+
+    /// <summary>The answer to a request about light and keying. Numbered, not tagged.</summary>
+    ControlReply = 11,
+
+    /// <summary>The sender is still there. Empty, not tagged.</summary>
+    KeepAlive = 12,
 
     /// <summary>Alice opens a block: which frames, which parameters.</summary>
     BlockOpen = 16,
@@ -80,6 +92,12 @@ public sealed record LinkMessage(
     /// <summary>Largest payload that is accepted, in bytes.</summary>
     public const int MaximumPayload = 16 * 1024 * 1024;
 
+    /// <summary>Largest payload of a greeting: it is read before anybody is known.</summary>
+    public const int MaximumGreeting = 64 * 1024;
+
+    /// <summary>Largest payload of a message that carries no tag and belongs to no transcript.</summary>
+    public const int MaximumControl = 4 * 1024;
+
     private const byte Version = 1;
 
     /// <summary>The local time of receipt in microseconds since 1970; 0 for a message that is being sent.</summary>
@@ -116,9 +134,10 @@ public sealed record LinkMessage(
             throw new LinkProtocolException($"Unknown message type {header[4]} from the peer.");
         }
 
-        if (payloadLength is < 0 or > MaximumPayload)
+        var maximum = MaximumOf(type);
+        if (payloadLength < 0 || payloadLength > maximum)
         {
-            throw new LinkProtocolException($"A {type} message of {(uint)payloadLength} bytes is larger than the {MaximumPayload} allowed.");
+            throw new LinkProtocolException($"A {type} message of {(uint)payloadLength} bytes is larger than the {maximum} allowed.");
         }
 
         return new(
@@ -138,4 +157,12 @@ public sealed record LinkMessage(
         Payload.Span.CopyTo(bytes.AsSpan(HeaderLength));
         return bytes;
     }
+
+    private static int MaximumOf(MessageType type) => type switch
+    {
+        MessageType.Hello or MessageType.HelloReply or MessageType.HelloFinish => MaximumGreeting,
+        MessageType.Control or MessageType.ControlReply or MessageType.BlockAbort => MaximumControl,
+        MessageType.Welcome or MessageType.KeepAlive => 0,
+        _ => MaximumPayload,
+    };
 }

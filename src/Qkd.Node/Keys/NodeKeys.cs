@@ -16,6 +16,12 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
 {
     private static readonly TimeSpan SettleInterval = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long no block may have come before a low authentication key is fed from the store, and how often that is tried.</summary>
+    private static readonly TimeSpan FeedInterval = TimeSpan.FromMinutes(1);
+
+    /// <summary>Bits drawn for authentication at once. Less would hardly pay for the question and its answer.</summary>
+    private static readonly int[] FeedBits = [32_768, 8_192, 4_096, 2_048];
+
     private readonly KeyStore _store;
     private readonly AuthenticationPool _pool;
     private readonly KeyManager _manager;
@@ -24,7 +30,10 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     private readonly bool _emulated;
     private readonly CancellationTokenSource _ending = new();
     private readonly Task _settling;
+    private readonly Task _feeding;
     private IPeerRequests? _session;
+    private int _confirmed;
+    private bool _toldLow;
     private bool _disposed;
 
     private NodeKeys(
@@ -36,9 +45,18 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
         _emulated = emulated;
         _monitor = monitor;
         _manager = new KeyManager(store, pool, this, options, time, loggers.CreateLogger<KeyManager>());
-        Authentication = new AuthenticationKey(pool, monitor);
+        Authentication = new AuthenticationKey(pool, this);
+        _manager.BlockConfirmed += () =>
+        {
+            Interlocked.Increment(ref _confirmed);
+            BlockConfirmed?.Invoke();
+        };
         _settling = Task.Run(() => _manager.RunAsync(SettleInterval, _ending.Token));
+        _feeding = FeedAsync(time, _ending.Token);
     }
+
+    /// <summary>Raised when a block is known to be held by both sides. Quick.</summary>
+    public event Action? BlockConfirmed;
 
     /// <summary>The key for tags.</summary>
     public IAuthenticationKey Authentication { get; }
@@ -88,6 +106,20 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     /// <summary>The first block id that this node has never used.</summary>
     public long NextBlockId() => _store.NextBlockId;
 
+    /// <summary>Makes it durable that a block id is used.</summary>
+    /// <exception cref="LinkException">It cannot be made durable.</exception>
+    public void UseBlockId(long blockId) => Durably(() => _store.UseBlockId(blockId));
+
+    /// <summary>How many sessions in a row were begun without a confirmed block, and when the last was.</summary>
+    public (int Count, DateTimeOffset Last) Attempts => _store.Attempts;
+
+    /// <summary>Makes that number durable, with the time of now.</summary>
+    /// <exception cref="LinkException">It cannot be made durable.</exception>
+    public void RecordAttempts(int count) => Durably(() => _store.RecordAttempts(count));
+
+    /// <summary>Whether the authentication key runs low.</summary>
+    public bool AuthenticationIsLow => _pool.Status.IsLow;
+
     /// <summary>
     /// Settles over this session until the returned token is disposed; what the session before left open is settled as soon as its handshake is
     /// done.
@@ -96,7 +128,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     {
         _pool.BeginSession();
         var attachment = new Attachment(this, session);
-        _ = ReconcileAsync(session, _ending.Token);
+        _ = ReconcileAsync(session, _store.NextBlockId - 1, _ending.Token);
         return attachment;
     }
 
@@ -175,20 +207,32 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
         }
 
         await _ending.CancelAsync();
-        await _settling.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await Task.WhenAll(_settling, _feeding).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         _manager.Dispose();
         _store.Dispose();
         _pool.Dispose();
         _ending.Dispose();
     }
 
-    private async Task ReconcileAsync(IPeerRequests session, CancellationToken cancellationToken)
+    private static void Durably(Action change)
+    {
+        try
+        {
+            change();
+        }
+        catch (KeyStoreException e)
+        {
+            throw new LinkException(e.Message, e);
+        }
+    }
+
+    private async Task ReconcileAsync(IPeerRequests session, long lastBlockId, CancellationToken cancellationToken)
     {
         try
         {
             await session.Ready.WaitAsync(cancellationToken);
             _session = session;
-            await _manager.ReconcileAsync(cancellationToken);
+            await _manager.ReconcileAsync(lastBlockId, cancellationToken);
         }
         catch (OperationCanceledException)
         {
@@ -199,6 +243,69 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
             // Not lost: the settle loop asks again.
             _monitor.Alarm(AlarmKind.Link, $"key stores not settled yet: {e.Message}");
         }
+    }
+
+    /// <summary>
+    /// Where the link makes no block that would feed the authentication key and that runs low, it is fed from the store. Either end begins,
+    /// with key of its own halves; the other takes the same key by the question it is asked.
+    /// </summary>
+    private async Task FeedAsync(TimeProvider time, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(FeedInterval, time);
+        try
+        {
+            var before = 0;
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                TellIfLow();
+                var confirmed = Volatile.Read(ref _confirmed);
+                if (confirmed == before && _session is not null && _pool.Status.IsLow)
+                {
+                    await FeedOnceAsync(cancellationToken);
+                }
+
+                before = confirmed;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The node ends.
+        }
+    }
+
+    private async Task FeedOnceAsync(CancellationToken cancellationToken)
+    {
+        foreach (var bits in FeedBits)
+        {
+            try
+            {
+                await _manager.FeedAuthenticationAsync(bits, cancellationToken);
+                return;
+            }
+            catch (PoolExhaustedException)
+            {
+                // Less may do: no block of the store has so much left.
+            }
+            catch (KeyStoreException e)
+            {
+                _monitor.Alarm(AlarmKind.AuthenticationKey, $"the authentication key could not be fed from the store: {e.Message}");
+                return;
+            }
+        }
+    }
+
+    /// <summary>One alarm when the authentication key begins to run low, and the next only after it has recovered.</summary>
+    private void TellIfLow()
+    {
+        var status = _pool.Status;
+        if (status.IsLow && !_toldLow)
+        {
+            var send = (status.PreSharedSendBits + status.FedSendBits) / 256;
+            var receive = (status.PreSharedReceiveBits + status.FedReceiveBits) / 256;
+            _monitor.Alarm(AlarmKind.AuthenticationKey, $"the authentication key runs low: {send} tags to send and {receive} to receive are left");
+        }
+
+        _toldLow = status.IsLow;
     }
 
     private async ValueTask<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -224,7 +331,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     }
 
     /// <summary>The link's port to the authentication pool.</summary>
-    private sealed class AuthenticationKey(AuthenticationPool pool, NodeMonitor monitor) : IAuthenticationKey
+    private sealed class AuthenticationKey(AuthenticationPool pool, NodeKeys keys) : IAuthenticationKey
     {
         public int WantedBits => pool.Status.WantedBits;
 
@@ -233,11 +340,12 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
             try
             {
                 var pad = pool.Reserve(bytes);
+                keys.TellIfLow();
                 return new(pad.Segment, pad.Offset, pad.Bytes);
             }
             catch (AuthenticationKeyExhaustedException e)
             {
-                monitor.Alarm(AlarmKind.AuthenticationKey, e.Message);
+                keys._monitor.Alarm(AlarmKind.AuthenticationKey, e.Message);
                 throw new LinkException(e.Message, e);
             }
             catch (AuthenticationKeyException e)
@@ -264,6 +372,18 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
             try
             {
                 pool.UseUp(new Pad(pad.Segment, pad.Offset, pad.Bytes));
+            }
+            catch (AuthenticationKeyException e)
+            {
+                throw new LinkException(e.Message, e);
+            }
+        }
+
+        public void Forfeit(AuthenticationPad pad)
+        {
+            try
+            {
+                pool.Forfeit(new Pad(pad.Segment, pad.Offset, pad.Bytes));
             }
             catch (AuthenticationKeyException e)
             {

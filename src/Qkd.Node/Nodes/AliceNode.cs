@@ -5,7 +5,6 @@ using Qkd.Distillation;
 using Qkd.Link;
 using Qkd.Link.Preparation;
 using Qkd.Link.Session;
-using Qkd.Link.Wire;
 using Qkd.Node.Configuration;
 using Qkd.Node.Devices;
 using Qkd.Node.Keys;
@@ -17,6 +16,7 @@ namespace Qkd.Node.Nodes;
 public sealed class AliceNode : INode
 {
     private const double IntensityTolerance = 0.05;
+    private static readonly TimeSpan GreetingTime = TimeSpan.FromSeconds(5);
 
     private readonly NodeParts _parts;
     private readonly AliceOptions _options;
@@ -70,13 +70,14 @@ public sealed class AliceNode : INode
     {
         _ending = cancellationToken;
         var backoff = new Backoff(TimeSpan.FromSeconds(10));
+        Keys.BlockConfirmed += backoff.Reset;
         while (true)
         {
             try
             {
                 await using var devices = await DeviceSet.OpenAsync(
                     Name, "Bench:Alice", _options.Devices, _parts.Catalog, _parts.Book, Monitor, _parts.Time, _logger, cancellationToken);
-                await ServeAsync(devices, backoff, cancellationToken);
+                await ServeAsync(devices, cancellationToken);
             }
             catch (DeviceException e)
             {
@@ -94,7 +95,7 @@ public sealed class AliceNode : INode
         await Keys.DisposeAsync();
     }
 
-    private async Task ServeAsync(DeviceSet devices, Backoff backoff, CancellationToken cancellationToken)
+    private async Task ServeAsync(DeviceSet devices, CancellationToken cancellationToken)
     {
         var source = devices.Role<ISinglePhotonSource>("Source", _options.Roles.Source);
         var modulator = devices.Role<IPolarizationModulator>("Modulator", _options.Roles.Modulator);
@@ -112,53 +113,56 @@ public sealed class AliceNode : INode
         await using var transmitter = new Transmitter(
             source, modulator, plan, new SymbolDrawer(OperatingSystemRandomness.Instance, _agreement.Probabilities), _options.PreparationFrames, _parts.Time);
 
+        var parts = new AliceSessionParts
+        {
+            Agreement = _agreement,
+            Intensities = intensities,
+            Grade = Grade(source, modulator),
+            Transmitter = transmitter,
+            Key = Keys.Authentication,
+            Sink = Keys,
+            Monitor = Monitor,
+            Handler = Keys,
+            Reconciler = _reconciler,
+            Randomness = OperatingSystemRandomness.Instance,
+            BlockIdUsed = Keys.UseBlockId,
+            Timeouts = Agreement.Timeouts(_options.Link),
+        };
+
+        // Only while the instruments are there: Bob spends no key on a greeting before he is welcome.
+        await using var reception = new Reception(_listener, Keys.Authentication, Monitor, _parts.Time, GreetingTime);
         while (true)
         {
             Monitor.StateChanged(SessionState.Disconnected, $"listening at {_options.Link.Endpoint}");
-            var socket = await _listener.AcceptSocketAsync(cancellationToken);
-            await using var connection = LinkConnection.FromSocket(socket, _parts.Time);
-            AliceSession? session = null;
-            try
-            {
-                session = new AliceSession(connection, Keys.NextBlockId(), new AliceSessionParts
-                {
-                    Agreement = _agreement,
-                    Intensities = intensities,
-                    Grade = Grade(source, modulator),
-                    Transmitter = transmitter,
-                    Key = Keys.Authentication,
-                    Sink = Keys,
-                    Monitor = Monitor,
-                    Handler = Keys,
-                    Reconciler = _reconciler,
-                    Randomness = OperatingSystemRandomness.Instance,
-                    Timeouts = Agreement.Timeouts(_options.Link),
-                });
-                using (session)
-                using (Keys.Attach(session))
-                {
-                    await session.RunAsync(cancellationToken);
-                }
-            }
-            catch (LinkException e)
-            {
-                // When both nodes of a process end, one of them is first.
-                _ending.ThrowIfCancellationRequested();
-                if (session is { HandshakeDone: true })
-                {
-                    backoff.Reset();
-                }
+            await RunSessionAsync(await reception.NextAsync(cancellationToken), reception, parts, cancellationToken);
+        }
+    }
 
-                var kind = e is LinkAuthenticationException or LinkProtocolException ? AlarmKind.ClassicalChannel : AlarmKind.Link;
-                Monitor.Alarm(kind, e.Message);
-                Monitor.StateChanged(SessionState.Disconnected, e.Message);
-
-                // Failed handshakes are answered ever more slowly: nobody can use them to wear the node out.
-                await WaitAsync(e.Message, backoff, cancellationToken);
-                continue;
-            }
-
-            backoff.Reset();
+    /// <summary>Runs one session until it ends or the peer, who must know, has begun another.</summary>
+    private async Task RunSessionAsync(LinkCaller caller, Reception reception, AliceSessionParts parts, CancellationToken cancellationToken)
+    {
+        await using var connected = caller;
+        using var replaced = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var session = new AliceSession(caller, Keys.NextBlockId(), parts);
+        using var attached = Keys.Attach(session);
+        var running = session.RunAsync(replaced.Token);
+        try
+        {
+            await Task.WhenAny(running, reception.ComingAsync(replaced.Token));
+            await replaced.CancelAsync();
+            await running;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            Monitor.Alarm(AlarmKind.Link, $"The peer has connected anew: the session with {caller.Connection.Peer} had ended for him.");
+        }
+        catch (LinkException e)
+        {
+            // When both nodes of a process end, one of them is first.
+            _ending.ThrowIfCancellationRequested();
+            var kind = e is LinkAuthenticationException or LinkProtocolException ? AlarmKind.ClassicalChannel : AlarmKind.Link;
+            Monitor.Alarm(kind, e.Message);
+            Monitor.StateChanged(SessionState.Disconnected, e.Message);
         }
     }
 

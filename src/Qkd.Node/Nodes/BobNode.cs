@@ -17,6 +17,8 @@ namespace Qkd.Node.Nodes;
 /// <summary>Bob's node: opens tagger, detectors and polarization controller, connects to Alice and makes key with her.</summary>
 public sealed class BobNode : INode
 {
+    private static readonly TimeSpan PauseBeforeConnecting = TimeSpan.FromMilliseconds(250);
+
     private readonly NodeParts _parts;
     private readonly BobOptions _options;
     private readonly LinkAgreement _agreement;
@@ -53,13 +55,15 @@ public sealed class BobNode : INode
     {
         _ending = cancellationToken;
         var backoff = new Backoff(TimeSpan.FromSeconds(10));
+        Keys.BlockConfirmed += backoff.Reset;
+        using var limit = new SessionLimit(Keys, _parts.Time);
         while (true)
         {
             try
             {
                 await using var devices = await DeviceSet.OpenAsync(
                     Name, "Bench:Bob", _options.Devices, _parts.Catalog, _parts.Book, Monitor, _parts.Time, _logger, cancellationToken);
-                await ReceiveAsync(devices, backoff, cancellationToken);
+                await ReceiveAsync(devices, limit, cancellationToken);
             }
             catch (DeviceException e)
             {
@@ -73,7 +77,7 @@ public sealed class BobNode : INode
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => Keys.DisposeAsync();
 
-    private async Task ReceiveAsync(DeviceSet devices, Backoff backoff, CancellationToken cancellationToken)
+    private async Task ReceiveAsync(DeviceSet devices, SessionLimit limit, CancellationToken cancellationToken)
     {
         var tagger = devices.Role<ITimeTagger>("Tagger", _options.Roles.Tagger);
         var detectors = devices.Role<ISinglePhotonDetector>("Detectors", _options.Roles.Detectors);
@@ -89,7 +93,7 @@ public sealed class BobNode : INode
         {
             while (true)
             {
-                attempt = RunSessionAsync(tagger, keeper, backoff, stop.Token);
+                attempt = RunSessionAsync(tagger, keeper, limit, stop.Token);
                 await await Task.WhenAny(attempt, guard);
             }
         }
@@ -102,36 +106,38 @@ public sealed class BobNode : INode
         }
     }
 
-    private async Task RunSessionAsync(ITimeTagger tagger, PolarizationKeeper keeper, Backoff backoff, CancellationToken cancellationToken)
+    private async Task RunSessionAsync(ITimeTagger tagger, PolarizationKeeper keeper, SessionLimit limit, CancellationToken cancellationToken)
     {
-        BobSession? session = null;
+        // Connecting costs nothing, a greeting costs key: only what comes after the welcome is counted and slowed down.
+        await Task.Delay(limit.Wait(), _parts.Time, cancellationToken);
+        var begun = false;
         try
         {
             Monitor.StateChanged(SessionState.Disconnected, $"connecting to {_options.Link.Endpoint}");
             await using var connection = await ConnectAsync(cancellationToken);
-            using (session = new BobSession(connection, Keys.NextBlockId(), Parts(tagger, keeper)))
-            using (Keys.Attach(session))
-            {
-                await session.RunAsync(cancellationToken);
-            }
+            limit.Begin();
+            begun = true;
+            using var session = new BobSession(connection, Keys.NextBlockId(), Parts(tagger, keeper));
+            using var attached = Keys.Attach(session);
+            await session.RunAsync(cancellationToken);
         }
         catch (LinkException e)
         {
             // When both nodes of a process end, one of them is first.
             _ending.ThrowIfCancellationRequested();
-            if (session is not null)
+            if (begun)
             {
                 Monitor.Alarm(e is LinkAuthenticationException or LinkProtocolException ? AlarmKind.ClassicalChannel : AlarmKind.Link, e.Message);
+                limit.End();
             }
 
-            Monitor.StateChanged(SessionState.Disconnected, e.Message);
-            if (session is { HandshakeDone: true })
+            var wait = begun ? limit.Wait() : PauseBeforeConnecting;
+            Monitor.StateChanged(SessionState.Disconnected, FormattableString.Invariant($"{e.Message} Next attempt in {wait.TotalSeconds:0.#} s."));
+            Log.SessionEnded(_logger, Name, e.Message, wait.TotalSeconds);
+            if (!begun)
             {
-                backoff.Reset();
+                await Task.Delay(PauseBeforeConnecting, _parts.Time, cancellationToken);
             }
-
-            // Connecting costs nothing; a greeting costs a pad, so failed ones come ever more slowly.
-            await WaitAsync(e.Message, session is null ? new Backoff(TimeSpan.FromSeconds(1)) : backoff, cancellationToken);
         }
     }
 
@@ -156,6 +162,7 @@ public sealed class BobNode : INode
             Monitor = Monitor,
             Handler = Keys,
             Reconciler = _reconciler,
+            BlockIdUsed = Keys.UseBlockId,
             Timeouts = Agreement.Timeouts(_options.Link),
         };
     }
@@ -169,12 +176,19 @@ public sealed class BobNode : INode
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(TimeSpan.FromSeconds(10));
             await socket.ConnectAsync(await endpoint.ResolveAsync(limit.Token), limit.Token);
-            return LinkConnection.FromSocket(socket, _parts.Time);
+            var connection = LinkConnection.FromSocket(socket, _parts.Time);
+            await LinkCaller.AwaitWelcomeAsync(connection, limit.Token);
+            return connection;
         }
-        catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception e)
         {
             socket.Dispose();
-            throw new LinkException($"Alice does not answer at {endpoint}: {e.Message}", e);
+            if (e is SocketException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+            {
+                throw new LinkException($"Alice does not answer at {endpoint}: {e.Message}", e);
+            }
+
+            throw;
         }
     }
 

@@ -45,7 +45,7 @@ public sealed class FeedTests
     public void A_block_that_is_not_stored_feeds_nothing()
     {
         using var pair = new Pair();
-        pair.Alice.Manager.Renounce(1, "no key");
+        Pair.Bury(pair.Alice, 1);
         pair.Alice.Accept(1, new byte[64], RandomNumberGenerator.GetBytes(256)).Stored.ShouldBeFalse();
         pair.Alice.Pool.PendingSegments.ShouldBeEmpty();
     }

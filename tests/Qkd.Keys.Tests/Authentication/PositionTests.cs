@@ -121,6 +121,46 @@ public sealed class PositionTests
         pools.Bob.Take(0, 96, 32).Dispose();
     }
 
+    /// <summary>The tag of a message in a session did not fit: whatever its place, there is no second attempt with that pad.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(32)]
+    [InlineData(3200)]
+    public void A_forfeited_pad_is_never_taken_again_and_costs_no_other(long offset)
+    {
+        using var pools = new PoolPair();
+        using (var spoilt = pools.Bob.Take(0, offset, 32))
+        {
+            pools.Bob.Forfeit(spoilt);
+            pools.Bob.Forfeit(spoilt);
+        }
+
+        foreach (var at in (long[])[offset, offset + 31, Math.Max(0, offset - 31)])
+        {
+            Should.Throw<AuthenticationKeyException>(() => pools.Bob.Take(0, at, 32));
+        }
+
+        pools.Bob.Take(0, offset + 32, 32).Dispose();
+        if (offset >= 32)
+        {
+            pools.Bob.Take(0, offset - 32, 32).Dispose();
+            PoolPair.Send(pools.Alice, pools.Bob).Offset.ShouldBe(0);
+        }
+
+        pools.Bob.Status.PreSharedReceiveBits.ShouldBe(8 * (DirectionBytes - 32));
+    }
+
+    /// <summary>An altered message carries the place of a true one, the next: that is on the disk.</summary>
+    [Fact]
+    public void The_next_pad_is_forfeited_for_good()
+    {
+        using var pools = new PoolPair();
+        using var spoilt = pools.Bob.Take(0, 0, 32);
+        pools.Bob.Forfeit(spoilt);
+        using var killed = pools.Killed(LinkEnd.Bob);
+        Should.Throw<AuthenticationKeyException>(() => killed.Take(0, 0, 32)).Message.ShouldContain("replay");
+    }
+
     [Theory]
     [InlineData(0, -1)]
     [InlineData(0, DirectionBytes - 31)]

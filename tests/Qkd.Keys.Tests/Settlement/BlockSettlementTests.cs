@@ -73,6 +73,48 @@ public sealed class BlockSettlementTests
         pair.ToBob.Questions.ShouldAllBe(question => question.Length < 32_768);
     }
 
+    /// <summary>More blocks than fit into one question are open from before, and the new session already makes the next.</summary>
+    [Fact]
+    public async Task Settling_what_the_last_connection_left_never_voids_a_block_of_the_new_one()
+    {
+        using var pair = new Pair();
+        for (var block = 1; block <= 1003; block++)
+        {
+            pair.Make(block, bytes: 64);
+        }
+
+        var key = RandomNumberGenerator.GetBytes(64);
+        pair.ToBob.Before = () =>
+        {
+            if (pair.Alice.Store.StateOf(1004L) is null)
+            {
+                pair.Alice.Accept(1004, key).Stored.ShouldBeTrue();
+            }
+
+            return Task.CompletedTask;
+        };
+        await pair.Alice.ReconcileAsync();
+        pair.StatesOf(1003L).Alice.ShouldBe(BlockState.Deliverable);
+        pair.StatesOf(1004L).ShouldBe((BlockState.Reserved, null));
+        pair.Bob.Accept(1004, key).Stored.ShouldBeTrue();
+        await pair.SettleAsync();
+        pair.StatesOf(1004L).ShouldBe((BlockState.Deliverable, BlockState.Deliverable));
+    }
+
+    [Fact]
+    public async Task A_side_says_when_it_learns_that_both_hold_a_block()
+    {
+        using var pair = new Pair();
+        var (alice, bob) = (0, 0);
+        pair.Alice.Manager.BlockConfirmed += () => alice++;
+        pair.Bob.Manager.BlockConfirmed += () => bob++;
+        pair.Alice.Accept(1, RandomNumberGenerator.GetBytes(64));
+        await pair.SettleAsync();
+        (alice, bob).ShouldBe((0, 0));
+        await pair.MakeSettledAsync(2);
+        (alice, bob).ShouldBe((1, 1));
+    }
+
     [Fact]
     public async Task Sides_that_disagree_about_the_length_void_the_block()
     {

@@ -79,11 +79,11 @@ public sealed class BlockLifeTests
     }
 
     [Fact]
-    public async Task A_block_that_one_side_gave_up_is_void_on_the_other_whatever_comes_first()
+    public async Task A_block_that_one_side_gave_a_final_word_on_is_void_on_the_other_whatever_comes_first()
     {
         using var pair = new Pair();
         pair.Alice.Accept(1, RandomNumberGenerator.GetBytes(64)).Stored.ShouldBeTrue();
-        pair.Bob.Manager.Renounce(1, "no key");
+        Pair.Bury(pair.Bob, 1);
         await pair.Alice.SettleAsync();
         pair.StatesOf(1L).ShouldBe((BlockState.Voided, BlockState.Voided));
 
@@ -93,6 +93,42 @@ public sealed class BlockLifeTests
         late.Reason.ShouldContain("Voided");
     }
 
+    /// <summary>A block that was opened and given up never gets here; the transcript of another must not carry its id.</summary>
+    [Fact]
+    public void The_id_of_a_block_that_was_only_opened_never_comes_again_either()
+    {
+        using var pair = new Pair();
+        pair.Alice.Store.UseBlockId(1);
+        pair.Alice.Store.UseBlockId(2);
+        pair.Alice.Store.NextBlockId.ShouldBe(3);
+        pair.Alice.Restart();
+        var first = pair.Alice.Store.NextBlockId;
+        first.ShouldBeInRange(3, 3 + 64);
+        pair.Alice.Store.UseBlockId(first);
+        pair.Alice.Store.NextBlockId.ShouldBe(first + 1);
+
+        // Also beyond what was put aside at once.
+        for (var id = first; id < first + 1000; id++)
+        {
+            pair.Alice.Store.UseBlockId(id);
+        }
+
+        pair.Alice.Restart();
+        pair.Alice.Store.NextBlockId.ShouldBeInRange(first + 1000, first + 1000 + 64);
+    }
+
+    [Fact]
+    public void The_count_of_fruitless_sessions_survives_a_restart()
+    {
+        using var pair = new Pair();
+        pair.Bob.Store.Attempts.ShouldBe((0, DateTimeOffset.UnixEpoch));
+        pair.Bob.Store.RecordAttempts(7);
+        pair.Bob.Restart();
+        pair.Bob.Store.Attempts.ShouldBe((7, pair.Time.GetUtcNow()));
+        pair.Bob.Store.RecordAttempts(0);
+        pair.Bob.Store.Attempts.Count.ShouldBe(0);
+    }
+
     [Fact]
     public void Block_ids_begin_with_one_and_never_come_again_not_even_after_the_tombstones_are_forgotten()
     {
@@ -100,7 +136,7 @@ public sealed class BlockLifeTests
         pair.Alice.Store.NextBlockId.ShouldBe(1);
         pair.Make(7);
         pair.Alice.Store.NextBlockId.ShouldBe(8);
-        pair.Alice.Manager.Renounce(9, "no key");
+        Pair.Bury(pair.Alice, 9);
         pair.Alice.Store.NextBlockId.ShouldBe(10);
         pair.Alice.Restart();
         pair.Alice.Store.NextBlockId.ShouldBe(10);

@@ -75,7 +75,7 @@ internal sealed class Side : IDisposable
         Store = KeyStore.Open(StoreFolder, End, master, Options, _time);
         Pool = AuthenticationPool.Open(Folder, End);
         var names = End == LinkEnd.Alice ? ("kme-alice", "kme-bob") : ("kme-bob", "kme-alice");
-        Manager = new KeyManager(Store, Pool, _peer, new KeyManagerOptions { KmeId = names.Item1, PeerKmeId = names.Item2 }, _time);
+        Manager = new KeyManager(Store, Pool, _peer, new KeyManagerOptions { KmeId = names.Item1, PeerKmeId = names.Item2, ClaimsAfterConnecting = 1000 }, _time);
     }
 }
 
@@ -137,6 +137,11 @@ internal sealed class Pair : IDisposable
             await Bob.SettleAsync();
         }
     }
+
+    /// <summary>A side is asked for its final word on a block that it does not hold: from then on it never will.</summary>
+    public static void Bury(Side side, long blockId) =>
+        side.Store.ReceiveClaims([new(blockId, 64, new(KeyGrade.Attested, true), BlockState.Reserved, Final: true, HalfClosed: false)])
+            .Verdicts.Single().Code.ShouldBe(Keys.Settlement.VerdictCode.Void);
 
     /// <summary>What both sides do after a connection was made anew.</summary>
     public async Task ReconcileAsync()

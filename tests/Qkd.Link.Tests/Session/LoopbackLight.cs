@@ -27,6 +27,15 @@ internal sealed class LoopbackLight(int seed) : ISinglePhotonSource, IPolarizati
     /// <summary>Whether light is on.</summary>
     public bool Emitting { get; private set; }
 
+    /// <summary>How often a lease was let go.</summary>
+    public int LeasesEnded { get; private set; }
+
+    /// <summary>Runs when the modulator is told to start, whatever the token says: an instrument that takes its time.</summary>
+    public Func<Task> Starting { get; set; } = static () => Task.CompletedTask;
+
+    /// <summary>What loading symbols ends in; null for nothing.</summary>
+    public Exception? LoadingFails { get; set; }
+
     public string Name => "light";
 
     public DeviceAddress Address => DeviceAddress.ForTcp("127.0.0.1", 1);
@@ -73,15 +82,22 @@ internal sealed class LoopbackLight(int seed) : ISinglePhotonSource, IPolarizati
         return ValueTask.CompletedTask;
     }
 
-    public async ValueTask LoadSymbolsAsync(ReadOnlyMemory<ulong> packedSymbols, CancellationToken cancellationToken) =>
+    public async ValueTask LoadSymbolsAsync(ReadOnlyMemory<ulong> packedSymbols, CancellationToken cancellationToken)
+    {
+        if (LoadingFails is { } failure && Emitting)
+        {
+            throw failure;
+        }
+
         await _symbols.Writer.WriteAsync(packedSymbols.ToArray(), cancellationToken);
+    }
 
     public ValueTask LoadSeedAsync(long frame, ReadOnlyMemory<byte> seed, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask StartAsync(long firstSlot, CancellationToken cancellationToken)
+    public async ValueTask StartAsync(long firstSlot, CancellationToken cancellationToken)
     {
+        await Starting();
         _running = true;
-        return ValueTask.CompletedTask;
     }
 
     public ValueTask StopAsync(CancellationToken cancellationToken)
@@ -160,6 +176,7 @@ internal sealed class LoopbackLight(int seed) : ISinglePhotonSource, IPolarizati
         public ValueTask DisposeAsync()
         {
             light.Emitting = false;
+            light.LeasesEnded++;
             return ValueTask.CompletedTask;
         }
     }

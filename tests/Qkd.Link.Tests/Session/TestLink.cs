@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
@@ -16,6 +17,7 @@ internal sealed class TestLink : IAsyncDisposable
 {
     private const int FrameSlots = 64_000;
     private const int PilotSlots = 2048;
+    private const uint ForgedId = 1_000_000;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _relays = [];
     private readonly Transmitter _transmitter;
@@ -61,6 +63,17 @@ internal sealed class TestLink : IAsyncDisposable
     /// <summary>Sees every message on its way, which it may change or withhold (null). The first argument says who sent it.</summary>
     public Func<LinkEnd, LinkMessage, LinkMessage?> Tamper { get; set; } = static (_, message) => message;
 
+    /// <summary>Messages that the man in the middle sends to Alice in Bob's name, before the next of Bob's own.</summary>
+    public ConcurrentQueue<LinkMessage> ForAlice { get; } = new();
+
+    /// <summary>Ids of the blocks that each end said are used.</summary>
+    public ConcurrentQueue<long> AliceBlockIds { get; } = new();
+
+    public ConcurrentQueue<long> BobBlockIds { get; } = new();
+
+    /// <summary>Alice's end of the connection.</summary>
+    public LinkConnection? AliceConnection { get; private set; }
+
     public async Task StartAsync(LinkTimeouts? timeouts = null)
     {
         timeouts ??= new LinkTimeouts { Block = TimeSpan.FromSeconds(5), Request = TimeSpan.FromSeconds(5) };
@@ -69,8 +82,10 @@ internal sealed class TestLink : IAsyncDisposable
         _relays.Add(Task.Run(() => RelayAsync(LinkEnd.Alice, middleA, middleB)));
         _relays.Add(Task.Run(() => RelayAsync(LinkEnd.Bob, middleB, middleA)));
 
-        var aliceSession = new AliceSession(alice, 1, new AliceSessionParts
+        AliceConnection = alice;
+        var aliceParts = new AliceSessionParts
         {
+            BlockIdUsed = AliceBlockIds.Enqueue,
             Agreement = Agreement,
             Intensities = [.. LoopbackLight.Means.Select((mean, i) => new IntensityClass(mean, mean, mean, Agreement.Probabilities.Intensity(i)))],
             Grade = KeyGrade.Attested,
@@ -82,9 +97,10 @@ internal sealed class TestLink : IAsyncDisposable
             Reconciler = new CascadeReconciler(),
             Randomness = OperatingSystemRandomness.Instance,
             Timeouts = timeouts,
-        });
+        };
         var bobSession = new BobSession(bob, 1, new BobSessionParts
         {
+            BlockIdUsed = BobBlockIds.Enqueue,
             Agreement = Agreement,
             Grade = KeyGrade.Attested,
             Tagger = Light,
@@ -109,8 +125,30 @@ internal sealed class TestLink : IAsyncDisposable
             Reconciler = new CascadeReconciler(),
             Timeouts = timeouts,
         });
-        _alice = RunAsync(aliceSession, Alice, token => aliceSession.RunAsync(token));
-        _bob = RunAsync(bobSession, Bob, token => bobSession.RunAsync(token));
+        _alice = RunAsync(Alice, async token =>
+        {
+            await using var caller = await WelcomeAsync(alice, token);
+            using var session = new AliceSession(caller, 1, aliceParts);
+            await session.RunAsync(token);
+        });
+        _bob = RunAsync(Bob, async token =>
+        {
+            using (bobSession)
+            {
+                await LinkCaller.AwaitWelcomeAsync(bob, token);
+                await bobSession.RunAsync(token);
+            }
+        });
+    }
+
+    /// <summary>A request about light or keying as the man in the middle makes one.</summary>
+    public static LinkMessage Forge(LinkTopic topic, long number)
+    {
+        var content = new byte[13];
+        BinaryPrimitives.WriteUInt32LittleEndian(content, ForgedId);
+        content[4] = (byte)topic;
+        BinaryPrimitives.WriteInt64LittleEndian(content.AsSpan(5), number);
+        return new(MessageType.Control, 0, 0, 0, 0, content);
     }
 
     /// <summary>Waits for a condition; a test that waits in vain fails with what happened instead.</summary>
@@ -135,7 +173,15 @@ internal sealed class TestLink : IAsyncDisposable
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
-        await Task.WhenAll([_alice, _bob, .. _relays]).WaitAsync(TimeSpan.FromSeconds(20), CancellationToken.None);
+        Task[] all = [_alice, _bob, .. _relays];
+        try
+        {
+            await Task.WhenAll(all).WaitAsync(TimeSpan.FromSeconds(20), CancellationToken.None);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"Of Alice, Bob and the two relays these have ended: {string.Join(' ', all.Select(task => task.IsCompleted))}. Alice: {Alice}. Bob: {Bob}.");
+        }
     }
 
     /// <summary>Waits until both sessions have ended by themselves.</summary>
@@ -157,7 +203,20 @@ internal sealed class TestLink : IAsyncDisposable
         return (LinkConnection.FromSocket(client, TimeProvider.System), LinkConnection.FromSocket(await listener.AcceptSocketAsync(), TimeProvider.System));
     }
 
-    private async Task RunAsync(IDisposable session, Recorder recorder, Func<CancellationToken, Task> run)
+    private async Task<LinkCaller> WelcomeAsync(LinkConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LinkCaller.WelcomeAsync(connection, AliceKey, cancellationToken);
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task RunAsync(Recorder recorder, Func<CancellationToken, Task> run)
     {
         try
         {
@@ -171,22 +230,42 @@ internal sealed class TestLink : IAsyncDisposable
         {
             recorder.Ended = e;
         }
-        finally
-        {
-            session.Dispose();
-        }
     }
 
     private async Task RelayAsync(LinkEnd from, LinkConnection source, LinkConnection target)
     {
         try
         {
+            // Messages about light and keying are numbered: those that are put in between count too, and their answers are kept from Bob.
+            var shift = 0u;
+            var last = 0u;
             while (true)
             {
-                if (Tamper(from, await source.ReceiveAsync(_stop.Token)) is { } message)
+                var received = Tamper(from, await source.ReceiveAsync(_stop.Token));
+                while (from == LinkEnd.Bob && ForAlice.TryDequeue(out var forged))
                 {
-                    await target.SendAsync(message, _stop.Token);
+                    var control = forged.Type == MessageType.Control;
+                    await target.SendAsync(control ? forged with { Sequence = last + ++shift } : forged, _stop.Token);
                 }
+
+                if (received is not { } message)
+                {
+                    continue;
+                }
+
+                if (message.Type == MessageType.ControlReply && BinaryPrimitives.ReadUInt32LittleEndian(message.Payload.Span) >= ForgedId)
+                {
+                    shift--;
+                    continue;
+                }
+
+                if (message.Type is MessageType.Control or MessageType.ControlReply)
+                {
+                    last = message.Sequence;
+                    message = message with { Sequence = message.Sequence + shift };
+                }
+
+                await target.SendAsync(message, _stop.Token);
             }
         }
         catch (Exception e) when (e is LinkException or OperationCanceledException or IOException or ObjectDisposedException)
@@ -212,12 +291,18 @@ internal sealed class Recorder : IBlockSink, ILinkMonitor, ILinkRequestHandler
 
     public SessionState State { get; private set; }
 
-    public ValueTask AcceptAsync(SecretKey key, int authenticationBits, BlockReport report, CancellationToken cancellationToken)
+    /// <summary>Requests of the peer's key store.</summary>
+    public int Asked { get; private set; }
+
+    /// <summary>Runs when a key has been stored.</summary>
+    public Func<Task> Stored { get; set; } = static () => Task.CompletedTask;
+
+    public async ValueTask AcceptAsync(SecretKey key, int authenticationBits, BlockReport report, CancellationToken cancellationToken)
     {
         var bytes = new byte[key.LengthBytes];
         key.CopyTo(bytes);
         Keys.TryAdd(key.BlockId, bytes).ShouldBeTrueOnce();
-        return ValueTask.CompletedTask;
+        await Stored();
     }
 
     public void StateChanged(SessionState state, string detail) => State = state;
@@ -236,8 +321,11 @@ internal sealed class Recorder : IBlockSink, ILinkMonitor, ILinkRequestHandler
 
     public void Alarm(AlarmKind kind, string detail) => Alarms.Enqueue((kind, detail));
 
-    public ValueTask<ReadOnlyMemory<byte>> HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<ReadOnlyMemory<byte>>(request.ToArray().Reverse().ToArray());
+    public ValueTask<ReadOnlyMemory<byte>> HandleAsync(LinkTopic topic, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        Asked++;
+        return ValueTask.FromResult<ReadOnlyMemory<byte>>(request.ToArray().Reverse().ToArray());
+    }
 
     public override string ToString() =>
         $"{State}, keys {string.Join(' ', Keys.Keys)}, ended {Ended?.Message}, discarded {string.Join("; ", Discarded.Take(5).Select(d => $"{d.Report.BlockId} {d.Reason}"))}, alarms {string.Join("; ", Alarms.Take(5))}";
@@ -248,14 +336,28 @@ internal sealed class SwitchedKeeper : IPolarizationKeeper
 {
     public bool IsAligned { get; set; } = true;
 
+    private readonly TaskCompletionSource _light = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public string Problem => IsAligned ? "" : "the test turned it away";
 
-    public Task RunAsync(Func<CancellationToken, ValueTask<long>> emittedSlot, CancellationToken cancellationToken) =>
-        Task.Delay(Timeout.Infinite, cancellationToken);
+    /// <summary>How often Alice is asked which slot she emits, once there is light.</summary>
+    public int Questions { get; set; }
 
-    public void FrameReceived(DetectionFrame frame)
+    /// <summary>How many of them were answered.</summary>
+    public int Answers { get; private set; }
+
+    public async Task RunAsync(Func<CancellationToken, ValueTask<long>> emittedSlot, CancellationToken cancellationToken)
     {
+        await _light.Task.WaitAsync(cancellationToken);
+        for (; Answers < Questions; Answers++)
+        {
+            await emittedSlot(cancellationToken);
+        }
+
+        await Task.Delay(Timeout.Infinite, cancellationToken);
     }
+
+    public void FrameReceived(DetectionFrame frame) => _light.TrySetResult();
 }
 
 /// <summary>Authentication key in memory: one half for each direction, positions that only grow.</summary>
@@ -268,6 +370,8 @@ internal sealed class TestKey(byte[] secret, int sendingHalf) : IAuthenticationK
     public int WantedBits => 0;
 
     public int Sent => _sent;
+
+    public ConcurrentQueue<long> Forfeited { get; } = new();
 
     public AuthenticationPad Reserve(int bytes)
     {
@@ -299,6 +403,8 @@ internal sealed class TestKey(byte[] secret, int sendingHalf) : IAuthenticationK
             _received = Math.Max(_received, (int)pad.Offset + pad.Bytes.Length);
         }
     }
+
+    public void Forfeit(AuthenticationPad pad) => Forfeited.Enqueue(pad.Offset);
 
     public byte[] DescribePositions() => [];
 

@@ -53,6 +53,45 @@ public sealed class LinkConnectionTests
     public async Task A_negative_length_is_refused() =>
         await ShouldBeRefusedAsync(header => header[3] = 0xFF, "larger than");
 
+    /// <summary>Before anybody is known, and where no tag says who speaks, nobody makes this end allocate much.</summary>
+    [Theory]
+    [InlineData(MessageType.Hello, LinkMessage.MaximumGreeting)]
+    [InlineData(MessageType.HelloFinish, LinkMessage.MaximumGreeting)]
+    [InlineData(MessageType.BlockAbort, LinkMessage.MaximumControl)]
+    [InlineData(MessageType.Control, LinkMessage.MaximumControl)]
+    [InlineData(MessageType.ControlReply, LinkMessage.MaximumControl)]
+    [InlineData(MessageType.KeepAlive, 0)]
+    public async Task What_anybody_may_send_is_short(MessageType type, int maximum)
+    {
+        await ShouldBeRefusedAsync(
+            header =>
+            {
+                header[4] = (byte)type;
+                BitConverter.TryWriteBytes(header, maximum + 1).ShouldBeTrue();
+            },
+            "larger than");
+    }
+
+    [Fact]
+    public async Task A_peer_who_takes_nothing_ends_the_connection()
+    {
+        var (raw, b) = await RawPairAsync();
+        await using (b)
+        {
+            await using var sending = new LinkConnection(new NetworkStream(raw, ownsSocket: true), "b", TimeProvider.System) { SendLimit = TimeSpan.FromMilliseconds(200) };
+            var error = await Should.ThrowAsync<LinkException>(async () =>
+            {
+                for (var i = 0u; i < 100; i++)
+                {
+                    await sending.SendAsync(new LinkMessage(MessageType.Matches, 1, i, 0, 0, new byte[1 << 20]), Ending);
+                }
+            });
+            error.Message.ShouldContain("took no Matches message");
+            await Should.ThrowAsync<LinkException>(async () =>
+                await sending.SendAsync(new LinkMessage(MessageType.Matches, 1, 1, 0, 0, ReadOnlyMemory<byte>.Empty), Ending));
+        }
+    }
+
     [Fact]
     public async Task A_truncated_message_is_told_apart_from_an_orderly_end()
     {

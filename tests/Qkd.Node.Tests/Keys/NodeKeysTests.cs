@@ -89,6 +89,57 @@ public sealed class NodeKeysTests : IAsyncLifetime
     }
 
     [Fact]
+    public void An_authentication_key_that_runs_low_is_one_alarm_and_not_one_a_tag()
+    {
+        _bob.Authentication.Reserve(AuthenticationPool.MinimumPreSharedBits / 16 * 3 / 4);
+        _monitor.Snapshot().Alarms.ShouldBeEmpty();
+        _bob.AuthenticationIsLow.ShouldBeFalse();
+        for (var i = 0; i < 10; i++)
+        {
+            _bob.Authentication.Reserve(32);
+            _time.Advance(60);
+        }
+
+        _bob.AuthenticationIsLow.ShouldBeTrue();
+        var alarm = _monitor.Snapshot().Alarms.ShouldHaveSingleItem();
+        alarm.Kind.ShouldBe(AlarmKind.AuthenticationKey);
+        alarm.Detail.ShouldContain("runs low");
+    }
+
+    /// <summary>The link makes no key at present: what the stores hold keeps it authenticated, at both ends in step.</summary>
+    [Fact]
+    public async Task An_authentication_key_that_runs_low_is_fed_from_the_stores()
+    {
+        var (alice, bob) = Sessions();
+        using var toBob = _alice.Attach(alice);
+        using var toAlice = _bob.Attach(bob);
+        var bytes = new byte[8192];
+        Random.Shared.NextBytes(bytes);
+        foreach (var keys in (NodeKeys[])[_alice, _bob])
+        {
+            await keys.AcceptAsync(Make.Secret(1, bytes), 0, new BlockReport { BlockId = 1, FirstFrame = 0, FrameCount = 1 }, TestContext.Current.CancellationToken);
+        }
+
+        await _alice.SettleAsync(TestContext.Current.CancellationToken);
+        await _bob.SettleAsync(TestContext.Current.CancellationToken);
+        foreach (var (from, to) in ((NodeKeys, NodeKeys)[])[(_alice, _bob), (_bob, _alice)])
+        {
+            var sent = from.Authentication.Reserve((AuthenticationPool.MinimumPreSharedBits / 16 * 3 / 4) + 32);
+            using var pad = to.Authentication.Take(sent.Segment, sent.Offset, sent.Bytes.Length);
+            to.Authentication.UseUp(pad);
+        }
+
+        _alice.AuthenticationIsLow.ShouldBeTrue();
+        await UntilAsync(() => !_alice.AuthenticationIsLow && !_bob.AuthenticationIsLow);
+
+        // The fed key is the same at both ends.
+        var fed = _alice.Authentication.Reserve(32);
+        fed.Segment.ShouldBeLessThan(0);
+        using var taken = _bob.Authentication.Take(fed.Segment, fed.Offset, 32);
+        taken.Bytes.ShouldBe(fed.Bytes);
+    }
+
+    [Fact]
     public async Task Requests_about_anything_but_the_stores_are_refused() =>
         await Should.ThrowAsync<LinkProtocolException>(async () =>
             await _alice.HandleAsync(LinkTopic.StartKeying, ReadOnlyMemory<byte>.Empty, TestContext.Current.CancellationToken));
@@ -126,6 +177,30 @@ public sealed class NodeKeysTests : IAsyncLifetime
         Should.Throw<KeyStoreException>(() => Open(LinkEnd.Alice, emulated: true));
         File.Delete(_layout.Alice.StoreFolder);
         _alice = Open(LinkEnd.Alice, emulated: true);
+    }
+
+    /// <summary>Turns the clock minute by minute until something that happens beside it has happened.</summary>
+    private async Task UntilAsync(Func<bool> condition)
+    {
+        for (var minute = 0; !condition(); minute++)
+        {
+            minute.ShouldBeLessThan(500);
+            _time.Advance(60);
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Two sessions after their handshake, without tags between them.</summary>
+    private (IPeerRequests Alice, IPeerRequests Bob) Sessions()
+    {
+        var (alice, bob) = (Substitute.For<IPeerRequests>(), Substitute.For<IPeerRequests>());
+        alice.Ready.Returns(Task.CompletedTask);
+        bob.Ready.Returns(Task.CompletedTask);
+        alice.RequestAsync(default, default, default).ReturnsForAnyArgs(
+            call => _bob.HandleAsync(call.Arg<LinkTopic>(), call.Arg<ReadOnlyMemory<byte>>(), call.Arg<CancellationToken>()));
+        bob.RequestAsync(default, default, default).ReturnsForAnyArgs(
+            call => _alice.HandleAsync(call.Arg<LinkTopic>(), call.Arg<ReadOnlyMemory<byte>>(), call.Arg<CancellationToken>()));
+        return (alice, bob);
     }
 
     /// <summary>A session that never gets through its handshake.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging.Abstractions;
+using Qkd.Distillation;
 using Qkd.Link;
 using Qkd.Node.Status;
 using Qkd.Timing;
@@ -50,6 +51,14 @@ internal static class Make
         SecretBits = secretBits,
         Epsilon = secretBits > 0 ? 1e-9 : 0,
     };
+
+    /// <summary>The same secret key as often as it is asked for.</summary>
+    public static SecretKey Secret(long blockId, byte[] bytes)
+    {
+        var bits = new BitString(8 * bytes.Length);
+        bytes.CopyTo(System.Runtime.InteropServices.MemoryMarshal.AsBytes(bits.Words));
+        return new SecretKey(blockId, KeyGrade.Attested, 1e-10, bits);
+    }
 
     // Only the receiver makes pilots elsewhere, and it has no door for tests.
     [UnsafeAccessor(UnsafeAccessorKind.Constructor)]

@@ -40,7 +40,7 @@ internal sealed class ManualTime : TimeProvider
             due = [.. _alarms.Where(alarm => alarm.Due <= _now)];
             foreach (var alarm in due)
             {
-                alarm.Due = null;
+                alarm.Due = alarm.Period > TimeSpan.Zero ? _now + alarm.Period : null;
             }
         }
 
@@ -66,12 +66,15 @@ internal sealed class ManualTime : TimeProvider
     {
         public TimeSpan? Due { get; set; }
 
+        public TimeSpan Period { get; private set; }
+
         public void Ring() => ring();
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             lock (time._gate)
             {
+                Period = period;
                 Due = dueTime == Timeout.InfiniteTimeSpan ? null : time._now + dueTime;
                 return true;
             }
