@@ -63,5 +63,15 @@ internal sealed class RunningBlock : IDisposable
     /// <summary>What to say of a block that ended with this exception.</summary>
     public string ReasonFor(Exception exception) => exception is OperationCanceledException ? _reason : exception.Message;
 
-    public void Dispose() => _stop.Dispose();
+    /// <summary>Nothing is received any more; frames that were not looked at are erased.</summary>
+    public void Dispose()
+    {
+        Frames.Writer.TryComplete();
+        while (Frames.Reader.TryRead(out var frame))
+        {
+            frame.Dispose();
+        }
+
+        _stop.Dispose();
+    }
 }
