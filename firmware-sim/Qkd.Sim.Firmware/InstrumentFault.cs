@@ -20,4 +20,10 @@ public enum InstrumentFault
 
     /// <summary>It sends the first half of each answer and then nothing.</summary>
     HalfAnswer = 5,
+
+    /// <summary>
+    /// Its stream goes on in the right form, records of the right size in the right order, with random numbers in them; its answers stay as they
+    /// are. An instrument without a stream of records behaves.
+    /// </summary>
+    RandomRecords = 6,
 }

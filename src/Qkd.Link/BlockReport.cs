@@ -1,3 +1,5 @@
+using Qkd.Timing;
+
 namespace Qkd.Link;
 
 /// <summary>The public figures of one block: nothing in it is secret.</summary>
@@ -14,6 +16,12 @@ public sealed record BlockReport
 
     /// <summary>Announced detections.</summary>
     public long Detections { get; init; }
+
+    /// <summary>
+    /// What Bob's gate did with the clicks of the block's frames, pilots included: multi-clicks in one basis, cross-clicks, what was vetoed. Null at
+    /// Alice, who is not told.
+    /// </summary>
+    public GateCounts? Gate { get; init; }
 
     /// <summary>Matched detections in the key basis per intensity.</summary>
     public IReadOnlyList<long> KeyCounts { get; init; } = [];

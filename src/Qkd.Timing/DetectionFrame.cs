@@ -1,16 +1,30 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+
 namespace Qkd.Timing;
 
-/// <summary>The detections of one emission frame, after gating and vetoes.</summary>
-public sealed class DetectionFrame
+/// <summary>
+/// The detections of one emission frame, after gating and vetoes. Its outcomes are the receiver's raw bits: whoever is last to need them disposes
+/// of the frame, which erases them.
+/// </summary>
+public sealed class DetectionFrame : IDisposable
 {
+    private ReadOnlyMemory<byte> _outcomes;
+    private OutcomePool? _pool;
+    private byte[]? _pooled;
+
     /// <summary>Number of the emission frame.</summary>
     public required long Frame { get; init; }
 
     /// <summary>Slots with a detection, counted from the head of the frame, ascending, the pilot's included.</summary>
     public required ReadOnlyMemory<int> Slots { get; init; }
 
-    /// <summary>For each of them: bit 0 the bit, bit 1 the basis (1 = X), bit 2 whether it was a multi-click.</summary>
-    public required ReadOnlyMemory<byte> Outcomes { get; init; }
+    /// <summary>For each of them: bit 0 the bit, bit 1 the basis (1 = X), bit 2 whether it was a multi-click. Empty once disposed of.</summary>
+    public required ReadOnlyMemory<byte> Outcomes
+    {
+        get => _outcomes;
+        init => _outcomes = value;
+    }
 
     /// <summary>Slots of this frame in which nothing could be recorded: gaps of the tagger, markers lost.</summary>
     public required int LostSlots { get; init; }
@@ -20,6 +34,43 @@ public sealed class DetectionFrame
 
     /// <summary>What was detected in the pilot.</summary>
     public required PilotStatistics Pilot { get; init; }
+
+    /// <summary>Erases the outcomes.</summary>
+    public void Dispose()
+    {
+        var used = _outcomes.Length;
+        _outcomes = default;
+        if (Interlocked.Exchange(ref _pooled, null) is { } pooled)
+        {
+            _pool!.Return(pooled, used);
+        }
+    }
+
+    /// <summary>Says whose array the outcomes are in.</summary>
+    internal void Own(OutcomePool pool, byte[] pooled) => (_pool, _pooled) = (pool, pooled);
+}
+
+/// <summary>Pinned arrays for the outcomes of frames, erased when they come back. Any thread.</summary>
+internal sealed class OutcomePool
+{
+    /// <summary>Arrays kept; as many frames as may be under way in a few blocks.</summary>
+    private const int Kept = 64;
+
+    private readonly ConcurrentStack<byte[]> _arrays = new();
+
+    /// <summary>An array of at least this length.</summary>
+    public byte[] Rent(int length) =>
+        _arrays.TryPop(out var array) && array.Length >= length ? array : GC.AllocateUninitializedArray<byte>(length, pinned: true);
+
+    /// <summary>Erases what was used of an array and takes it back.</summary>
+    public void Return(byte[] array, int used)
+    {
+        CryptographicOperations.ZeroMemory(array.AsSpan(0, used));
+        if (_arrays.Count < Kept)
+        {
+            _arrays.Push(array);
+        }
+    }
 }
 
 /// <summary>What the gate did with the clicks of a frame.</summary>

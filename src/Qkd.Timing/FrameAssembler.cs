@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Qkd.Devices;
 
 namespace Qkd.Timing;
@@ -26,8 +27,9 @@ internal sealed class FrameAssembler
     private readonly PilotTable _pilots;
     private readonly RandomBits _random;
     private readonly int _deadSlots;
+    private readonly OutcomePool _pool = new();
     private int[] _slots = new int[1024];
-    private byte[] _outcomes = new byte[1024];
+    private byte[] _outcomes;
     private int _count;
     private int _lost;
     private GateCounts _gate;
@@ -39,22 +41,30 @@ internal sealed class FrameAssembler
         _settings = settings;
         _pilots = pilots;
         _random = new RandomBits(random);
+        _outcomes = _pool.Rent(1024);
         _deadSlots = (int)Math.Floor((settings.DeadTimePicoseconds + settings.GateWidthPicoseconds) / settings.SlotPeriodPicoseconds);
     }
 
     /// <summary>The next slot that has not been looked at; -1 before the first.</summary>
     public long NextSlot { get; private set; } = -1;
 
-    /// <summary>Forgets an unfinished frame.</summary>
+    /// <summary>Forgets an unfinished frame, and erases it.</summary>
     public void Reset()
     {
+        CryptographicOperations.ZeroMemory(_outcomes.AsSpan(0, _count));
         (_frame, _count, _lost, _gate, NextSlot) = (-1, 0, 0, default, -1);
         _lastClick = long.MinValue / 2;
     }
 
     /// <summary>Declares everything up to a slot lost that has not been looked at.</summary>
+    /// <remarks>A click in the last of them would have gone unseen and left one detector dead: the veto treats it as if there had been one.</remarks>
     public void Lose(long upToSlot, List<DetectionFrame> finished)
     {
+        if (upToSlot > NextSlot && upToSlot > 0)
+        {
+            _lastClick = upToSlot - 1;
+        }
+
         if (NextSlot < 0)
         {
             NextSlot = Math.Max(0, upToSlot);
@@ -169,27 +179,40 @@ internal sealed class FrameAssembler
                 break;
         }
 
-        if (_count == _slots.Length)
+        if (_count == _slots.Length || _count == _outcomes.Length)
         {
-            Array.Resize(ref _slots, 2 * _count);
-            Array.Resize(ref _outcomes, 2 * _count);
+            Array.Resize(ref _slots, Math.Max(_slots.Length, 2 * _count));
+            Grow(2 * _count);
         }
 
         _slots[_count] = (int)(slot - (_frame * _settings.FrameSlots));
         _outcomes[_count++] = meaning;
     }
 
+    private void Grow(int length)
+    {
+        var larger = _pool.Rent(length);
+        _outcomes.AsSpan(0, _count).CopyTo(larger);
+        _pool.Return(_outcomes, _count);
+        _outcomes = larger;
+    }
+
     private void Finish(List<DetectionFrame> finished)
     {
-        finished.Add(new DetectionFrame
+        var frame = new DetectionFrame
         {
             Frame = _frame,
             Slots = _slots.AsMemory(0, _count).ToArray(),
-            Outcomes = _outcomes.AsMemory(0, _count).ToArray(),
+            Outcomes = _outcomes.AsMemory(0, _count),
             LostSlots = _lost,
             Gate = _gate,
             Pilot = CountPilot(),
-        });
+        };
+
+        // The array goes with the frame, which erases it: the bits are never copied.
+        frame.Own(_pool, _outcomes);
+        finished.Add(frame);
+        _outcomes = _pool.Rent(_slots.Length);
         (_count, _lost, _gate) = (0, 0, default);
     }
 
@@ -222,7 +245,7 @@ internal sealed class FrameAssembler
     /// <summary>Secret random bits, fetched a kilobyte at a time and erased as they are used.</summary>
     private sealed class RandomBits(ISecretRandomness source)
     {
-        private readonly byte[] _bytes = new byte[1024];
+        private readonly byte[] _bytes = GC.AllocateArray<byte>(1024, pinned: true);
         private int _next = 8 * 1024;
 
         public int Next()

@@ -1,12 +1,13 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Security.Cryptography;
 
 namespace Qkd.Timing;
 
 /// <summary>
 /// A byte for every slot of a stretch: bits 0 to 3 say which detectors (H, V, D, A) clicked within the gate, bit 4 that one clicked outside it.
-/// Scattering the channels into it one after the other merges them without comparing times, and costs the same whatever their order.
+/// It tells the bits, so it is pinned in memory and erased after use. Scattering the channels into it one after the other merges them without comparing times, and costs the same whatever their order.
 /// </summary>
 internal sealed class SlotMap
 {
@@ -24,19 +25,22 @@ internal sealed class SlotMap
     /// <summary>One byte a slot.</summary>
     public ReadOnlySpan<byte> Slots => _slots.AsSpan(0, Count);
 
-    /// <summary>Starts a new stretch without clicks.</summary>
+    /// <summary>Starts a new stretch without clicks; the one before must have been erased.</summary>
     public void Begin(long firstSlot, int count)
     {
         if (_slots.Length < count)
         {
-            _slots = new byte[count];
-        }
-        else
-        {
-            _slots.AsSpan(0, count).Clear();
+            _slots = GC.AllocateArray<byte>(count, pinned: true);
         }
 
         (FirstSlot, Count) = (firstSlot, count);
+    }
+
+    /// <summary>Erases the stretch.</summary>
+    public void Erase()
+    {
+        CryptographicOperations.ZeroMemory(_slots.AsSpan(0, Count));
+        Count = 0;
     }
 
     /// <summary>Adds the clicks of one detector.</summary>

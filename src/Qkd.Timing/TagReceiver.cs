@@ -12,11 +12,14 @@ namespace Qkd.Timing;
 /// <para>A marker that the tagger missed shows as tags later than one marker interval after the last edge, and is counted where it was. One that
 /// was not there to see, or an extra one, shows at the next pilot; the slots since the last good pilot are then declared lost.</para>
 /// </remarks>
-public sealed class TagReceiver
+public sealed class TagReceiver : IDisposable
 {
     private const int SlipsTried = 3;
     private const int SlipsTriedWhenLost = 200;
     private const int BatchesToLose = 4;
+
+    // Ten seconds at 100 MHz, and as many bytes of the map: no acquisition is longer.
+    private const long MostSlotsAtOnce = 1 << 30;
 
     private readonly TagReceiverSettings _settings;
     private readonly SlotComb _comb;
@@ -92,7 +95,10 @@ public sealed class TagReceiver
         _assembler.Reset();
     }
 
-    /// <summary>Takes a batch and returns the frames that it completes, in order.</summary>
+    /// <summary>
+    /// Takes a batch and returns the frames that it completes, in order; each is the caller's to dispose of. A batch with times or indexes that no
+    /// acquisition can hold is left out whole: its clicks count as unplaced.
+    /// </summary>
     /// <exception cref="ArgumentException">The batch's times have no reference.</exception>
     public IReadOnlyList<DetectionFrame> Process(TagBatch batch)
     {
@@ -117,6 +123,12 @@ public sealed class TagReceiver
             return finished;
         }
 
+        if (!CanBe(runs))
+        {
+            Refuse(batch);
+            return finished;
+        }
+
         if (!_anchored)
         {
             (_anchored, _nextMarker) = (true, anchor / _settings.MarkerDivisor);
@@ -134,6 +146,12 @@ public sealed class TagReceiver
         // Counted even where the slots are not found yet: the first edge after the anchor may come long before enough light does.
         var markers = MarkerNumbers(runs, out var lastMarker);
         var firstMarker = _nextMarker;
+        if (lastMarker - firstMarker + 2 > MostSlotsAtOnce / _settings.MarkerDivisor)
+        {
+            Refuse(batch);
+            return finished;
+        }
+
         if (!_combFound || (_delaySlots is null && !TryFindDelay(runs, markers)))
         {
             UnplacedClicks += batch.Count;
@@ -143,6 +161,44 @@ public sealed class TagReceiver
 
         Place(runs, markers, firstMarker, lastMarker, finished);
         return finished;
+    }
+
+    /// <summary>Erases the detections of the unfinished frame.</summary>
+    public void Dispose()
+    {
+        _map.Erase();
+        _assembler.Reset();
+    }
+
+    /// <summary>Whether times and indexes are such as an acquisition can hold. The index never falls within a run, so its ends are enough.</summary>
+    private bool CanBe(List<(int Detector, TagRun Run)> runs)
+    {
+        var latest = (long)(MostSlotsAtOnce * _comb.Period);
+        foreach (var (_, run) in runs)
+        {
+            var indexes = run.ReferenceIndexes.Span;
+            if (indexes.Length != run.Count
+                || indexes[0] < 1
+                || indexes[^1] < indexes[0]
+                || indexes[^1] > MostSlotsAtOnce / _settings.MarkerDivisor
+                || run.TimesPicoseconds.Span.ContainsAnyExceptInRange(0, latest))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void Refuse(TagBatch batch)
+    {
+        UnplacedClicks += batch.Count;
+        _badBatches++;
+        Status = Status with
+        {
+            State = Status.State == SyncState.Locked && _badBatches >= BatchesToLose ? SyncState.Lost : Status.State,
+            Detail = "tags at times that no acquisition can hold",
+        };
     }
 
     private List<(int Detector, TagRun Run)> Runs(TagBatch batch)
@@ -335,11 +391,13 @@ public sealed class TagReceiver
         {
             Deliver(from, endSlot, current, finished);
         }
+
+        _map.Erase();
     }
 
     private void Scatter(List<(int Detector, TagRun Run)> runs, List<ReadOnlyMemory<long>> markers, long firstMarker, long lastMarker)
     {
-        var slots = checked((int)((lastMarker - firstMarker + 2) * _settings.MarkerDivisor));
+        var slots = (int)((lastMarker - firstMarker + 2) * _settings.MarkerDivisor);
         _map.Begin((firstMarker * _settings.MarkerDivisor) - _delaySlots!.Value, slots);
         var geometry = new SlotGeometry(_comb.Period, _settings.GateWidthPicoseconds / 2, _settings.MarkerDivisor, firstMarker - 1, _delaySlots.Value);
         for (var r = 0; r < runs.Count; r++)

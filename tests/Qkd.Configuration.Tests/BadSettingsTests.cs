@@ -1,4 +1,5 @@
 using Qkd.Configuration.Tests.Support;
+using Qkd.Distillation;
 using Qkd.Node.Configuration;
 using Qkd.Sim.Bench;
 using Shouldly;
@@ -64,6 +65,11 @@ public sealed class BadSettingsTests
         { "Bench:Protocol:EfficiencyMismatch", "-0.1", null },
         { "Bench:Protocol:DarkCountMismatch", "NaN", null },
         { "Bench:Protocol:DarkCountProbability", "2", null },
+        { "Bench:Protocol:QberLimit", "0.51", null },
+        { "Bench:Protocol:Epsilon", "1e-31", null },
+        { "Bench:Protocol:EfficiencyMismatch", "1", null },
+        { "Bench:Protocol:DarkCountMismatch", "1", null },
+        { "Bench:Protocol:DarkCountProbability", "0.5", null },
         { "Bench:Alice:Name", "", null },
         { "Bench:Alice:PreparationFrames", "3", null },
         { "Bench:Alice:SymbolMode", "Seeded", null },
@@ -170,6 +176,22 @@ public sealed class BadSettingsTests
 
         // The nodes leave it to the emulation.
         BenchConfiguration.Bind(configuration).Alice.ShouldNotBeNull();
+    }
+
+    [Theory]
+    [InlineData("Epsilon=1e-30")]
+    [InlineData("Epsilon=1e-3")]
+    [InlineData("EfficiencyMismatch=0.999999")]
+    [InlineData("DarkCountMismatch=0.999999")]
+    [InlineData("DarkCountProbability=0.499999")]
+    [InlineData("QberLimit=0.5")]
+    public void What_is_accepted_at_the_edge_of_a_range_is_accepted_by_the_bound_too(string setting)
+    {
+        var protocol = BenchConfiguration.Bind(BenchConfiguration.Load(SourceTree.Config("bench.json"), [$"--Bench:Protocol:{setting}"])).Protocol;
+        new SecurityParameters(protocol.Epsilon)
+        {
+            Mismatch = new DetectorMismatch(protocol.EfficiencyMismatch, protocol.DarkCountMismatch, protocol.DarkCountProbability),
+        }.Validate();
     }
 
     [Fact]

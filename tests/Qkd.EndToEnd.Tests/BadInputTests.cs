@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using Shouldly;
 
 namespace Qkd.EndToEnd.Tests;
@@ -7,6 +8,11 @@ namespace Qkd.EndToEnd.Tests;
 /// <summary>What goes wrong before or while key is made: one clear sentence, never half a key.</summary>
 public sealed class BadInputTests
 {
+    private const int FaultAfterSeconds = 14;
+
+    /// <summary>A command's time-out is 2 s, a stream's 5 s, the transmitter's lease a few seconds; a lost instrument is found within their sum.</summary>
+    private const int LongestToDarkSeconds = 12;
+
     public static TheoryData<string, string> Settings => new()
     {
         { "--Bench:Bob:Devices:tagger:Driver=acme.tagger", "acme.tagger" },
@@ -106,6 +112,15 @@ public sealed class BadInputTests
     [Fact]
     public Task A_tagger_whose_cable_is_pulled_is_an_alarm_and_key_making_recovers() => RecoversFromAsync("tagger", "Disconnect");
 
+    [Fact]
+    public async Task A_tagger_that_streams_random_records_of_the_right_form_is_an_alarm_and_key_making_recovers()
+    {
+        var alarm = await RecoversFromAsync("tagger", "RandomRecords");
+        alarm.ShouldContain("TCPIP0::127.0.0.1::");
+        alarm.ShouldContain("the stream of channel");
+        alarm.ShouldContain(" ps");
+    }
+
     [Theory]
     [Trait("Speed", "Slow")]
     [InlineData("transmitter", "Silent")]
@@ -119,7 +134,8 @@ public sealed class BadInputTests
     [InlineData("transmitter", "Garbage")]
     public Task An_instrument_that_fails_while_running_is_an_alarm_and_key_making_recovers(string instrument, string fault) => RecoversFromAsync(instrument, fault);
 
-    private static async Task RecoversFromAsync(string instrument, string fault)
+    /// <summary>Key, the fault, an alarm that names the instrument, the light off, key again, and the same key at both ends. Returns the alarm.</summary>
+    private static async Task<string> RecoversFromAsync(string instrument, string fault)
     {
         using var bench = new TestBench(seed: 61);
         string? alarm = null;
@@ -142,11 +158,43 @@ public sealed class BadInputTests
             "an alarm and key after it",
             $"--Bench:Emulation:Faults:0:Instrument={instrument}",
             $"--Bench:Emulation:Faults:0:Fault={fault}",
-            "--Bench:Emulation:Faults:0:AfterSeconds=14",
-            "--Bench:Emulation:Faults:0:ForSeconds=6");
+            $"--Bench:Emulation:Faults:0:AfterSeconds={FaultAfterSeconds}",
+            "--Bench:Emulation:Faults:0:ForSeconds=6",
+            "--Bench:Emulation:Truth:PeriodSeconds=0.05");
         TestContext.Current.TestOutputHelper!.WriteLine(alarm!);
         before.ShouldBeGreaterThan(0);
         summary.GetProperty("keys_match").GetBoolean().ShouldBeTrue();
         summary.GetProperty("alarms").GetArrayLength().ShouldBeGreaterThan(0);
+        ShouldHaveGoneDark(bench);
+        return alarm!;
+    }
+
+    /// <summary>
+    /// By the emulation's own record, not by what a node says: the light that was on when the fault came went off, within the time that the nodes'
+    /// time-outs allow, and stayed off until they began anew.
+    /// </summary>
+    private static void ShouldHaveGoneDark(TestBench bench)
+    {
+        var lit = BlockLog.ReadLines(Path.Combine(bench.Folder, "ground-truth.jsonl"))
+            .Select(line => JsonDocument.Parse(line).RootElement)
+            .Where(line => line.GetProperty("latest_emission").ValueKind == JsonValueKind.Object)
+            .Select(line => (
+                Bench: line.GetProperty("bench_time_s").GetDouble(),
+                From: line.GetProperty("latest_emission").GetProperty("from_picoseconds").GetInt64() * 1e-12,
+                To: line.GetProperty("latest_emission").GetProperty("to_picoseconds").GetInt64() * 1e-12))
+            .ToList();
+        var fault = lit[0].From + FaultAfterSeconds;
+
+        // The emission that the fault met, as the last line about it tells it, and the first one after it.
+        var met = lit.Last(line => line.From <= fault);
+        var next = lit.First(line => line.From > fault);
+        TestContext.Current.TestOutputHelper!.WriteLine($"fault at {fault:0.00} s, dark from {met.To:0.00} s, light again at {next.From:0.00} s");
+        met.From.ShouldBe(lit[0].From, "the light was on without a break until then");
+        met.To.ShouldBeGreaterThan(fault);
+        met.To.ShouldBeLessThan(fault + LongestToDarkSeconds);
+        next.From.ShouldBeGreaterThan(met.To + 0.1);
+
+        // Dark means dark: every line in between tells of no slot more.
+        lit.Where(line => line.Bench > met.To + 0.05 && line.Bench < next.From).ShouldAllBe(line => line.To == met.To);
     }
 }

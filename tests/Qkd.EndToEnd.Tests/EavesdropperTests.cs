@@ -64,8 +64,8 @@ public sealed class EavesdropperTests
         using var bench = new TestBench(seed: 32);
         await QkdProcess.RunJsonUntilAsync(
             bench,
-            () => Hers(bench, "bob").Count >= 3,
-            "three blocks of hers",
+            () => Hers(bench, "bob").Count(block => block.KeyErrors.Length == 3) >= 2 && Hers(bench, "bob").Count >= 3,
+            "three blocks of hers, two of them corrected",
             [
                 .. ComesLater,
                 "--Bench:Emulation:Eavesdropper:Fraction=1",
@@ -78,13 +78,23 @@ public sealed class EavesdropperTests
         var hers = Hers(bench, "bob");
         clean.ShouldNotBeEmpty();
         hers.ShouldAllBe(block => !block.Accepted && block.SecretBits == 0);
+        ShouldBeAQuarter("X", clean, hers, block => block.TestErrors, block => block.TestCounts);
 
-        var (cleanErrors, cleanCount) = (clean.Sum(block => block.TestErrors.Sum()), clean.Sum(block => block.TestCounts.Sum()));
-        var (errors, count) = (hers.Sum(block => block.TestErrors.Sum()), hers.Sum(block => block.TestCounts.Sum()));
+        // The key basis too: with the limit out of the way a block of hers is corrected and verified, which makes its errors known.
+        var corrected = hers.Where(block => block.KeyErrors.Length == 3).ToList();
+        corrected.Count.ShouldBeGreaterThanOrEqualTo(2);
+        ShouldBeAQuarter("Z", clean, corrected, block => block.KeyErrors, block => block.KeyCounts);
+    }
+
+    /// <summary>1/4 + e/2, where e is the error rate without her in the same basis; five sigma of both counts.</summary>
+    private static void ShouldBeAQuarter(string basis, List<LoggedBlock> clean, List<LoggedBlock> hers, Func<LoggedBlock, long[]> errorsOf, Func<LoggedBlock, long[]> countsOf)
+    {
+        var (cleanErrors, cleanCount) = (clean.Sum(block => errorsOf(block).Sum()), clean.Sum(block => countsOf(block).Sum()));
+        var (errors, count) = (hers.Sum(block => errorsOf(block).Sum()), hers.Sum(block => countsOf(block).Sum()));
         var e = (double)cleanErrors / cleanCount;
         var expected = 0.25 + (e / 2);
         var sigma = Math.Sqrt((expected * (1 - expected) / count) + (e / 4 / cleanCount));
-        TestContext.Current.TestOutputHelper!.WriteLine($"QBER X {(double)errors / count:P3} of {count}, {expected:P3} expected, e = {e:P3}: {(((double)errors / count) - expected) / sigma:+0.0;-0.0} sigma");
+        TestContext.Current.TestOutputHelper!.WriteLine($"QBER {basis} {(double)errors / count:P3} of {count}, {expected:P3} expected, e = {e:P3}: {(((double)errors / count) - expected) / sigma:+0.0;-0.0} sigma");
         ((double)errors / count).ShouldBe(expected, 5 * sigma);
     }
 

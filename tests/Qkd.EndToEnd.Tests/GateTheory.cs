@@ -28,6 +28,7 @@ internal sealed class GateTheory
     private const int Patterns = 256;
 
     private readonly double[,] _signal = new double[12, 4];
+    private readonly double[,] _arrives = new double[12, 4];
     private readonly double[] _noise = new double[4];
     private readonly double[] _chain;
     private readonly double[] _dead = new double[16];
@@ -49,7 +50,8 @@ internal sealed class GateTheory
             {
                 var along = (1 - (2 * StateError)) * (1 - (2 * (d < 2 ? misalignedZ : misalignedX))) * (d < 2 ? s1 : s2);
                 var share = (1 + ((d & 1) == 0 ? 1 : -1) * (1 - (2 * leak)) * along) / 2;
-                _signal[s, d] = 1 - Math.Exp(-Means[intensity] * transmission * 0.5 * share * Efficiency);
+                _arrives[s, d] = transmission * 0.5 * share * Efficiency;
+                _signal[s, d] = 1 - Math.Exp(-Means[intensity] * _arrives[s, d]);
             }
         }
 
@@ -104,6 +106,31 @@ internal sealed class GateTheory
 
     /// <summary>Probability that it is sent, detected in its basis, and has the wrong bit.</summary>
     public double ErrorsPerSlot(int intensity, int basis) => PerSlot(intensity, basis, ErrorGain);
+
+    /// <summary>Probability that a pulse of this intensity and basis is sent.</summary>
+    public static double SentPerSlot(int intensity, int basis) => IntensityProbabilities[intensity] * BasisProbabilities[basis];
+
+    /// <summary>
+    /// Y_n: probability that a pulse of this basis which leaves Alice with exactly n photons is detected in its basis. Each photon reaches detector d
+    /// with its own probability, so that a set of detectors sees none of n with (1 - Σ)^n; what a slot before left dead does not depend on n.
+    /// </summary>
+    public double Yield(int photons, int basis)
+    {
+        var sum = 0.0;
+        for (var bit = 0; bit < 2; bit++)
+        {
+            // The signal intensity's symbol: only how many photons there are depends on the intensity.
+            var symbol = (basis << 1) | bit;
+            var (own, other) = (2 * basis, 2 - (2 * basis));
+            var toOther = _arrives[symbol, other] + _arrives[symbol, other + 1];
+            var toAny = toOther + _arrives[symbol, own] + _arrives[symbol, own + 1];
+            var quietOther = (1 - (GateShare * _noise[other])) * (1 - (GateShare * _noise[other + 1]));
+            var quietAny = quietOther * (1 - (GateShare * _noise[own])) * (1 - (GateShare * _noise[own + 1]));
+            sum += ((Math.Pow(1 - toOther, photons) * quietOther) - (Math.Pow(1 - toAny, photons) * quietAny)) / 2;
+        }
+
+        return _chain[0] * sum;
+    }
 
     /// <summary>Probability that a slot gives a detection of either basis.</summary>
     public double DetectionsPerSlot()

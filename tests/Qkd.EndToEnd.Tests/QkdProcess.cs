@@ -43,6 +43,16 @@ internal sealed partial class QkdProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
+    /// <summary>Memory resident now, in bytes.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
     /// <summary>The repository's root.</summary>
     public static string Root { get; } = FindRoot();
 

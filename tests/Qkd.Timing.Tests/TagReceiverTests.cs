@@ -1,3 +1,4 @@
+using CsCheck;
 using Qkd.Devices;
 using Shouldly;
 
@@ -34,6 +35,16 @@ public sealed class TagReceiverTests
         // Between two acquisitions the tags up to the first edge are gone: at most a marker interval and the gap.
         frames.Skip(1).Sum(f => f.LostSlots).ShouldBeGreaterThan(0);
         frames.Skip(1).ShouldAllBe(f => f.LostSlots <= 2 * (SyntheticStream.Divisor + 10));
+    }
+
+    [Fact]
+    public void A_click_that_a_gap_hid_vetoes_the_first_slot_after_it()
+    {
+        // Bright light and many short acquisitions: the slot before the first one seen often has a click.
+        var stream = new SyntheticStream(24, seed: 4, delayPicoseconds: 97_934_000, signalClick: 0.8);
+        var frames = Receive(stream, 0.7 * FrameTime, out _);
+        frames.Count(f => f.LostSlots > 0).ShouldBeGreaterThan(15);
+        CheckAgainstTruth(stream, frames);
     }
 
     [Fact]
@@ -100,6 +111,88 @@ public sealed class TagReceiverTests
     }
 
     [Fact]
+    public void Tags_of_any_value_break_nothing_and_are_counted_as_unplaced()
+    {
+        var value = Gen.Frequency((2, Gen.Long), (1, Gen.Long[0, long.MaxValue]), (1, Gen.Long[0, 1000]), (1, Gen.OneOfConst(0, 1, long.MaxValue, long.MinValue, -1)));
+        var run = Gen.Select(value.Array[1, 40], value.Array[1, 40], (times, indexes) => (Times: times, Indexes: indexes));
+        run.Array[1, 4].Sample(
+            runs =>
+            {
+                // The receiver has locked before, or has never seen light.
+                for (var acquisitions = 0; acquisitions <= 1; acquisitions++)
+                {
+                    var receiver = Locked(acquisitions);
+                    var (before, unplaced) = (receiver.Status.State, receiver.UnplacedClicks);
+                    var batch = Batch([.. runs.Select((r, d) => Run(d + 1, r.Times, r.Indexes))]);
+                    var clicks = receiver.Process(batch).Sum(frame => frame.Gate.Clicks);
+                    (receiver.UnplacedClicks - unplaced).ShouldBeInRange(0, batch.Count);
+                    if (runs.Any(r => r.Times.Take(r.Indexes.Length).Any(time => time is < 0 or > 1L << 50)))
+                    {
+                        (receiver.UnplacedClicks - unplaced).ShouldBe(batch.Count);
+                        clicks.ShouldBe(0);
+                        receiver.Status.State.ShouldBe(before);
+                    }
+                }
+            },
+            iter: 100,
+            threads: 1);
+    }
+
+    [Fact]
+    public void Garbage_in_between_is_left_out_and_garbage_alone_loses_the_lock()
+    {
+        var receiver = Locked(1);
+        for (var i = 0; i < 4; i++)
+        {
+            receiver.Status.State.ShouldBe(SyncState.Locked);
+            receiver.Process(Garbage).ShouldBeEmpty();
+        }
+
+        receiver.Status.State.ShouldBe(SyncState.Lost);
+        receiver.Status.Detail.ShouldContain("no acquisition can hold");
+    }
+
+    [Fact]
+    public void A_frame_disposed_of_has_its_outcomes_erased()
+    {
+        var stream = new SyntheticStream(12, seed: 10, delayPicoseconds: 97_934_000);
+        var frame = Receive(stream, 20 * FrameTime, out _)[3];
+        var outcomes = frame.Outcomes;
+        outcomes.Length.ShouldBe(frame.Slots.Length);
+        outcomes.Span.IndexOfAnyExcept((byte)0).ShouldBeGreaterThanOrEqualTo(0);
+        frame.Dispose();
+        outcomes.Span.IndexOfAnyExcept((byte)0).ShouldBe(-1);
+        frame.Outcomes.IsEmpty.ShouldBeTrue();
+        frame.Dispose();
+    }
+
+    [Fact]
+    public void Frames_that_are_not_disposed_of_keep_their_outcomes_while_others_come_and_go()
+    {
+        var stream = new SyntheticStream(24, seed: 12, delayPicoseconds: 97_934_000);
+        var receiver = new TagReceiver(stream.Settings, OperatingSystemRandomness.Instance);
+        receiver.AnchorFirstEdge(0);
+        var kept = new List<DetectionFrame>();
+        foreach (var batch in stream.Acquisitions(2.3 * FrameTime))
+        {
+            foreach (var frame in receiver.Process(batch))
+            {
+                if (frame.Frame % 2 == 0)
+                {
+                    kept.Add(frame);
+                }
+                else
+                {
+                    frame.Dispose();
+                }
+            }
+        }
+
+        kept.Count.ShouldBeGreaterThan(8);
+        CheckAgainstTruth(stream, kept);
+    }
+
+    [Fact]
     public void Noise_alone_never_locks()
     {
         for (var seed = 0; seed < 20; seed++)
@@ -124,6 +217,38 @@ public sealed class TagReceiverTests
         receiver.UnplacedClicks.ShouldBeGreaterThan(0);
     }
 
+    /// <summary>A receiver that has taken so many acquisitions of light.</summary>
+    private static TagReceiver Locked(int acquisitions)
+    {
+        var receiver = new TagReceiver(Light.Settings, OperatingSystemRandomness.Instance);
+        receiver.AnchorFirstEdge(0);
+        foreach (var batch in Acquisitions.Take(acquisitions))
+        {
+            receiver.Process(batch);
+        }
+
+        return receiver;
+    }
+
+    private static readonly SyntheticStream Light = new(5, seed: 2, delayPicoseconds: 97_934_000);
+    private static readonly TagBatch Garbage = Batch(Run(1, [10, long.MaxValue], [1, 2]));
+    private static readonly TagBatch[] Acquisitions = [.. Light.Acquisitions(20 * FrameTime)];
+
+    private static TagRun Run(int channel, long[] times, long[] indexes)
+    {
+        var count = Math.Min(times.Length, indexes.Length);
+        return new TagRun(channel, times.AsMemory(0, count), indexes.AsMemory(0, count));
+    }
+
+    private static TagBatch Batch(params TagRun[] runs) => new()
+    {
+        TimeBase = TagTimeBase.Referenced,
+        Acquisition = 1,
+        Runs = runs,
+        EndsAcquisition = true,
+        ReceivedAt = DateTimeOffset.UnixEpoch,
+    };
+
     private static List<DetectionFrame> Receive(SyntheticStream stream, double acquisition, out TagReceiver receiver)
     {
         receiver = new TagReceiver(stream.Settings, OperatingSystemRandomness.Instance);
@@ -143,6 +268,7 @@ public sealed class TagReceiverTests
         frames.ShouldNotBeEmpty();
         var expected = stream.Expected();
         long missing = 0, found = 0, wrong = 0;
+        var lossy = frames.Where(f => f.LostSlots > 0).Select(f => f.Frame).ToHashSet();
         foreach (var frame in frames)
         {
             var seen = new Dictionary<long, byte>();
@@ -163,14 +289,14 @@ public sealed class TagReceiverTests
 
             if (frame.LostSlots == 0)
             {
-                missing += expected.Keys.Count(slot => slot / SyntheticStream.FrameSlots == frame.Frame && !seen.ContainsKey(slot));
+                // Behind a frame whose end was lost the first slot is vetoed for a click that may have been there.
+                var from = (frame.Frame * SyntheticStream.FrameSlots) + (lossy.Contains(frame.Frame - 1) ? 1 : 0);
+                missing += expected.Keys.Count(slot => slot / SyntheticStream.FrameSlots == frame.Frame && slot >= from && !seen.ContainsKey(slot));
             }
         }
 
         found.ShouldBeGreaterThan(1000);
-
-        // A slot whose neighbour was lost to a gap may escape the veto that the truth applies to it: one a gap at most.
-        wrong.ShouldBeLessThanOrEqualTo(frames.Count(f => f.LostSlots > 0));
+        wrong.ShouldBe(0);
         missing.ShouldBe(0);
     }
 }

@@ -54,6 +54,8 @@ internal sealed class TagAcquisition(
 
     private bool Referenced => request.ReferenceChannel is not null;
 
+    private long WidthPicoseconds => request.AcquisitionLength.Ticks * PicosecondsPerTick;
+
     /// <summary>Sets the instrument up, connects to its streams and starts to record.</summary>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
     {
@@ -95,7 +97,7 @@ internal sealed class TagAcquisition(
             await OpenStreamAsync(channel, cancellationToken).ConfigureAwait(false);
         }
 
-        var width = request.AcquisitionLength.Ticks * PicosecondsPerTick;
+        var width = WidthPicoseconds;
         await device.CommandAsync("REC:TRIG:ARM:MODE MANUal", cancellationToken).ConfigureAwait(false);
         await device.CommandAsync("REC:ENABle ON", cancellationToken).ConfigureAwait(false);
         await device.CommandAsync("REC:NUM INF", cancellationToken).ConfigureAwait(false);
@@ -151,7 +153,7 @@ internal sealed class TagAcquisition(
                 opened.Transcript,
                 string.Create(CultureInfo.InvariantCulture, $"stream{channel}"),
                 cancellationToken).ConfigureAwait(false);
-            _channels.Add((new(channel, Referenced, receiver, device.Name, settings.StreamTimeout, device.Time), id));
+            _channels.Add((new(channel, Referenced, WidthPicoseconds, receiver, device.Name, settings.StreamTimeout, device.Time), id));
         }
         catch
         {

@@ -24,11 +24,16 @@ internal sealed record TagPiece(TagMemory Memory, TagRun Run, long Unplaceable, 
 internal sealed class TagChannel : IAsyncDisposable
 {
     private const long MostTags = 200_000_000;
+
+    // An edge every nanosecond: faster than any input of the family counts.
+    private const double MostEdgesPerPicosecond = 1e-3;
     private const int MessagesHeld = 2;
 
     private readonly int _number;
     private readonly bool _referenced;
     private readonly int _recordBytes;
+    private readonly long _longestTime;
+    private readonly long _mostEdges;
     private readonly ZmqPairReceiver _receiver;
     private readonly string _deviceName;
     private readonly TimeSpan _limit;
@@ -57,14 +62,16 @@ internal sealed class TagChannel : IAsyncDisposable
     /// <summary>Takes over a connected stream and begins to listen.</summary>
     /// <param name="number">Channel number.</param>
     /// <param name="referenced">Whether records carry a reference index.</param>
+    /// <param name="length">Length of a sub-acquisition, in picoseconds: no record of it can be later.</param>
     /// <param name="receiver">The stream; closed with the channel.</param>
     /// <param name="deviceName">For messages.</param>
     /// <param name="limit">How long timestamps that the service has counted may take to come.</param>
     /// <param name="time">Clock of that limit.</param>
-    public TagChannel(int number, bool referenced, ZmqPairReceiver receiver, string deviceName, TimeSpan limit, TimeProvider time)
+    public TagChannel(int number, bool referenced, long length, ZmqPairReceiver receiver, string deviceName, TimeSpan limit, TimeProvider time)
     {
         (_number, _referenced, _receiver, _deviceName, _limit, _time) = (number, referenced, receiver, deviceName, limit, time);
         _recordBytes = referenced ? TagConversion.PairBytes : TagConversion.TimeBytes;
+        (_longestTime, _mostEdges) = (length, 1 + (long)(length * MostEdgesPerPicosecond));
         _listening = Task.Run(ListenAsync);
     }
 
@@ -312,7 +319,23 @@ internal sealed class TagChannel : IAsyncDisposable
             before++;
         }
 
+        Check(times.Span[before..], indexes.Span[Math.Min(before, indexes.Length)..]);
         return new(memory, new(_number, times[before..], indexes[before..]), before, times.IsEmpty ? null : _receivedAt);
+    }
+
+    /// <summary>Refuses what a sub-acquisition cannot hold. Within a piece the index never falls, so that its last one is the largest.</summary>
+    private void Check(ReadOnlySpan<long> times, ReadOnlySpan<long> indexes)
+    {
+        var late = times.IndexOfAnyExceptInRange(0, _longestTime);
+        if (late >= 0)
+        {
+            throw Unexpected($"a time of {times[late]} ps{(_referenced ? $" after reference edge {indexes[late]}" : "")}, record {late} of a sub-acquisition of {_longestTime} ps");
+        }
+
+        if (!indexes.IsEmpty && indexes[^1] > _mostEdges)
+        {
+            throw Unexpected($"reference edge {indexes[^1]} in a sub-acquisition of {_longestTime} ps, which holds {_mostEdges} at most");
+        }
     }
 
     /// <summary>Takes the empty messages that have come before anything else.</summary>

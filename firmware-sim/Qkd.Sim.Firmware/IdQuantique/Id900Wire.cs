@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using NetMQ;
@@ -347,6 +348,11 @@ internal sealed class Id900Wire : IDisposable
 
             // Under garbage the last record of a message is cut short.
             var length = _fault == InstrumentFault.Garbage ? Math.Max(0, message.Length - 3) : message.Length;
+            if (_fault == InstrumentFault.RandomRecords)
+            {
+                Scramble(message, socket.Stream.WithReferenceIndex);
+            }
+
             if (!socket.TrySend(message, length))
             {
                 if (_blocked.Add(socket))
@@ -368,6 +374,16 @@ internal sealed class Id900Wire : IDisposable
         if (_blocked.Remove(socket))
         {
             socket.Socket.SendReady -= OnSendReady;
+        }
+    }
+
+    /// <summary>Random times where times stand; the index of the reference edge keeps its order, or the stream would not be well-formed.</summary>
+    private void Scramble(StreamMessage message, bool withReferenceIndex)
+    {
+        var words = MemoryMarshal.Cast<byte, long>(message.Bytes.AsSpan(0, message.Length));
+        for (var i = 0; i < words.Length; i += withReferenceIndex ? 2 : 1)
+        {
+            words[i] = _garbage.NextInt64();
         }
     }
 

@@ -27,6 +27,7 @@ internal sealed class InstrumentPorts(string instrument, TimeProvider time, Time
             switch (_fault)
             {
                 case InstrumentFault.None:
+                case InstrumentFault.RandomRecords:
                     line.Send(bytes);
                     break;
                 case InstrumentFault.Garbage:

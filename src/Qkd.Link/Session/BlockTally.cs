@@ -1,4 +1,5 @@
 using Qkd.Distillation;
+using Qkd.Timing;
 
 namespace Qkd.Link.Session;
 
@@ -12,6 +13,8 @@ internal sealed class BlockTally(BlockParameters parameters)
         FrameCount = parameters.FrameCount,
         Grade = parameters.Grade.ToString(),
     };
+
+    public void Gated(GateCounts gate) => Report = Report with { Gate = (Report.Gate ?? default).Plus(gate) };
 
     public void Sifted(SiftedBlock block) => Report = Report with
     {

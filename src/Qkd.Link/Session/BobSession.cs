@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Threading.Channels;
 using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Link.Wire;
@@ -70,6 +71,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private readonly Lock _gate = new();
     private readonly SortedDictionary<long, RunningBlock> _open = [];
     private readonly SemaphoreSlim _blockOpened = new(0);
+    private readonly HashSet<DetectionFrame> _taken = [];
     private readonly long _nextBlockId;
     private long _firstBlockId;
     private long _keyFrom = long.MaxValue;
@@ -176,7 +178,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private async Task ReceiveLightAsync(CancellationToken cancellationToken)
     {
         _parts.Monitor.StateChanged(SessionState.Synchronising, "waiting for light");
-        var receiver = _parts.NewReceiver();
+        using var receiver = _parts.NewReceiver();
         var lightAsked = false;
 
         await foreach (var batch in _parts.Tagger.ReadTagsAsync(_parts.Stream, cancellationToken))
@@ -200,9 +202,21 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 }
 
                 var before = receiver.Status.State;
-                foreach (var frame in receiver.Process(batch))
+                var frames = receiver.Process(batch);
+                try
                 {
-                    await TakeFrameAsync(frame, cancellationToken);
+                    foreach (var frame in frames)
+                    {
+                        await TakeFrameAsync(frame, cancellationToken);
+                    }
+                }
+                finally
+                {
+                    // A block owns the frames that it has taken; the others hold raw bits that nobody needs.
+                    foreach (var frame in frames.Where(frame => !_taken.Remove(frame)))
+                    {
+                        frame.Dispose();
+                    }
                 }
 
                 ReportSync(before, receiver.Status);
@@ -264,8 +278,9 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
             try
             {
                 await block.Frames.Writer.WriteAsync(frame, block.Stopping);
+                _taken.Add(frame);
             }
-            catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+            catch (Exception e) when (e is ChannelClosedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
             {
                 // The block was given up while it waited for this frame.
             }
@@ -415,7 +430,8 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         {
             if (announced < parameters.FrameCount && announced - answered < AnnouncementsInFlight)
             {
-                var frame = await block.Frames.Reader.ReadAsync(stop);
+                using var frame = await block.Frames.Reader.ReadAsync(stop);
+                tally.Gated(frame.Gate);
                 if (frame.Frame != parameters.FirstFrame + announced)
                 {
                     throw new LinkException($"Frame {parameters.FirstFrame + announced} was not received; {frame.Frame} came.");

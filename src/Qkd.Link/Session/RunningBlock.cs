@@ -75,10 +75,16 @@ internal sealed class RunningBlock : IDisposable
     /// <summary>What to say of a block that ended with this exception.</summary>
     public string ReasonFor(Exception exception) => exception is OperationCanceledException ? _reason : exception.Message;
 
+    /// <summary>Nothing is received any more; frames that were not looked at are erased.</summary>
     public void Dispose()
     {
         // A frame that waits for room in a block that has ended by itself would wait for ever, and the session with it.
         Frames.Writer.TryComplete();
+        while (Frames.Reader.TryRead(out var frame))
+        {
+            frame.Dispose();
+        }
+
         _stop.Dispose();
     }
 }

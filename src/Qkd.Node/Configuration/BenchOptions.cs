@@ -51,10 +51,10 @@ public sealed record ProtocolOptions
     /// <summary>Frames of the first block, before the rate is known.</summary>
     public int InitialBlockFrames { get; init; } = 38;
 
-    /// <summary>Error rate, 0 to 0.11, above which no key is made and an alarm is raised.</summary>
+    /// <summary>Error rate, above 0 and up to 0.5, above which no key is made and an alarm is raised. Above 0.11 it guards nothing: the bound gives no key there.</summary>
     public double QberLimit { get; init; } = 0.06;
 
-    /// <summary>Each of the failure probabilities of the finite-key bound and of the verification.</summary>
+    /// <summary>Each of the failure probabilities of the finite-key bound and of the verification, 1e-30 to 1e-3.</summary>
     public double Epsilon { get; init; } = 1e-10;
 
     /// <summary>
@@ -62,13 +62,13 @@ public sealed record ProtocolOptions
     /// </summary>
     public ReconciliationMethod Reconciliation { get; init; } = ReconciliationMethod.Auto;
 
-    /// <summary>The receiver's detectors have efficiencies η(1 ± this).</summary>
+    /// <summary>The receiver's detectors have efficiencies η(1 ± this); 0 to below 1.</summary>
     public double EfficiencyMismatch { get; init; }
 
-    /// <summary>The receiver's detectors have dark-count probabilities d(1 ± this).</summary>
+    /// <summary>The receiver's detectors have dark-count probabilities d(1 ± this); 0 to below 1.</summary>
     public double DarkCountMismatch { get; init; }
 
-    /// <summary>Dark-count probability d of a detector in one gate.</summary>
+    /// <summary>Dark-count probability d of a detector in one gate, 0 to below 0.5.</summary>
     public double DarkCountProbability { get; init; }
 }
 

@@ -86,11 +86,13 @@ public static class BenchOptionsValidator
         Check(protocol.KeyBasisProbability is > 0 and < 1, $"{section}:KeyBasisProbability", protocol.KeyBasisProbability, "between 0 and 1", problems);
         Check(protocol.BlockKeyBits is >= 1000 and <= 100_000_000, $"{section}:BlockKeyBits", protocol.BlockKeyBits, "1000 to 100000000", problems);
         Check(protocol.InitialBlockFrames is >= 1 and <= 60_000, $"{section}:InitialBlockFrames", protocol.InitialBlockFrames, "1 to 60000", problems);
-        Check(protocol.QberLimit is > 0 and <= 0.5, $"{section}:QberLimit", protocol.QberLimit, "0 to 0.5", problems);
-        Check(protocol.Epsilon is > 0 and <= 1e-3, $"{section}:Epsilon", protocol.Epsilon, "0 to 0.001", problems);
-        Check(protocol.EfficiencyMismatch is >= 0 and < 1, $"{section}:EfficiencyMismatch", protocol.EfficiencyMismatch, "0 up to 1", problems);
-        Check(protocol.DarkCountMismatch is >= 0 and <= 1, $"{section}:DarkCountMismatch", protocol.DarkCountMismatch, "0 to 1", problems);
-        Check(protocol.DarkCountProbability is >= 0 and < 1, $"{section}:DarkCountProbability", protocol.DarkCountProbability, "0 up to 1", problems);
+        Check(protocol.QberLimit is > 0 and <= 0.5, $"{section}:QberLimit", protocol.QberLimit, "above 0 and up to 0.5", problems);
+
+        // As SecurityParameters has them: what passes here must not fail block by block.
+        Check(protocol.Epsilon is >= 1e-30 and <= 1e-3, $"{section}:Epsilon", protocol.Epsilon, "1e-30 to 1e-3", problems);
+        Check(protocol.EfficiencyMismatch is >= 0 and < 1, $"{section}:EfficiencyMismatch", protocol.EfficiencyMismatch, "0 to below 1", problems);
+        Check(protocol.DarkCountMismatch is >= 0 and < 1, $"{section}:DarkCountMismatch", protocol.DarkCountMismatch, "0 to below 1", problems);
+        Check(protocol.DarkCountProbability is >= 0 and < 0.5, $"{section}:DarkCountProbability", protocol.DarkCountProbability, "0 to below 0.5", problems);
         try
         {
             if (protocol.IntensityProbabilities.Count != mu.Count)

@@ -19,11 +19,21 @@ public static class BenchKeys
             options.Bob is { } bob ? Folder(options, bob, LinkEnd.Bob) : null);
     }
 
-    /// <summary>Whether all instruments of a node are emulated.</summary>
-    public static bool IsEmulated(NodeOptions node)
+    /// <summary>
+    /// Whether any instrument of the nodes in this configuration is emulated. Key made with it is marked so: one real instrument among the emulated
+    /// ones does not make it real key.
+    /// </summary>
+    public static bool IsEmulated(BenchOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new NodeOptions?[] { options.Alice, options.Bob }.Any(node => node is not null && node.Devices.Values.Any(IsEmulated));
+    }
+
+    /// <summary>Whether a node has instruments and all of them are emulated: only such a node may make its own secrets.</summary>
+    public static bool IsWhollyEmulated(NodeOptions node)
     {
         ArgumentNullException.ThrowIfNull(node);
-        return node.Devices.Count > 0 && node.Devices.Values.All(device => device.Address.StartsWith("sim:", StringComparison.OrdinalIgnoreCase));
+        return node.Devices.Count > 0 && node.Devices.Values.All(IsEmulated);
     }
 
     /// <summary>Makes what is missing and says what was made. Never overwrites.</summary>
@@ -48,7 +58,7 @@ public static class BenchKeys
         ArgumentNullException.ThrowIfNull(tell);
         var layout = Layout(options);
         var nodes = new (NodeOptions? Node, LinkEnd End)[] { (options.Alice, LinkEnd.Alice), (options.Bob, LinkEnd.Bob) };
-        if (nodes.All(n => n.Node is null || IsEmulated(n.Node)))
+        if (nodes.All(n => n.Node is null || IsWhollyEmulated(n.Node)))
         {
             Initialise(layout, tell);
             return;
@@ -63,6 +73,8 @@ public static class BenchKeys
             }
         }
     }
+
+    private static bool IsEmulated(DeviceOptions device) => device.Address.StartsWith("sim:", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Whether anything had to be made.</summary>
     private static bool Initialise(BenchLayout layout, Action<string> tell)

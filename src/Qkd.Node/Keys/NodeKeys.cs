@@ -68,7 +68,7 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
     /// <param name="folder">The node's folder.</param>
     /// <param name="end">Which end it is.</param>
     /// <param name="options">The node's settings.</param>
-    /// <param name="emulated">Whether its instruments are emulated: said of every key it makes.</param>
+    /// <param name="emulated">Whether any instrument behind its key is emulated: said of every key it makes.</param>
     /// <param name="monitor">Is told of trouble.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes loggers.</param>
@@ -162,27 +162,33 @@ public sealed class NodeKeys : IBlockSink, ILinkRequestHandler, IKeyPeer, IAsync
             pool.UnconfirmedBits,
             pool.KeysDelivered,
             authentication.PreSharedSendBits + authentication.PreSharedReceiveBits + authentication.FedSendBits + authentication.FedReceiveBits,
-            _emulated ? "Emulated bench: the attestations of this key say that its instruments are emulated. It is not for use." : "");
+            _emulated ? "Emulated bench: instruments behind this key are emulated. It is not for use." : "");
     }
 
     /// <summary>
     /// Whether the confirmed keys that both stores actually hold are the same, bit by bit: digests under a fresh key are compared. Null if
-    /// neither holds any; false if one store has confirmed a block that the other does not hold.
+    /// there is no block that both hold, which proves nothing; false if one store has confirmed a block that the other does not hold.
     /// </summary>
     public static bool? HoldSameKeys(NodeKeys a, NodeKeys b)
     {
         ArgumentNullException.ThrowIfNull(a);
         ArgumentNullException.ThrowIfNull(b);
         var fresh = RandomNumberGenerator.GetBytes(32);
-        var (left, right) = (a._store.Digests(fresh), b._store.Digests(fresh));
-        if (left.Count + right.Count == 0)
+        return Same(a._store.Digests(fresh), b._store.Digests(fresh), a._store.StateOf, b._store.StateOf);
+    }
+
+    /// <summary>The comparison itself: digests of the blocks that each side holds, and the state of any block at each side.</summary>
+    internal static bool? Same(
+        IReadOnlyDictionary<long, string> left, IReadOnlyDictionary<long, string> right, Func<long, BlockState?> leftState, Func<long, BlockState?> rightState)
+    {
+        if (left.Keys.Except(right.Keys).Any(block => rightState(block) != BlockState.Reserved)
+            || right.Keys.Except(left.Keys).Any(block => leftState(block) != BlockState.Reserved))
         {
-            return null;
+            return false;
         }
 
-        return left.Keys.Intersect(right.Keys).All(block => left[block] == right[block])
-            && left.Keys.Except(right.Keys).All(block => b._store.StateOf(block) == BlockState.Reserved)
-            && right.Keys.Except(left.Keys).All(block => a._store.StateOf(block) == BlockState.Reserved);
+        var common = left.Keys.Intersect(right.Keys).ToList();
+        return common.Count == 0 ? null : common.All(block => left[block] == right[block]);
     }
 
     /// <summary>Asks once more for whatever is not settled.</summary>

@@ -141,7 +141,7 @@ public sealed class NodesService : BackgroundService, IAsyncDisposable
         var audit = new AuditLog(Path.Combine(folder.Folder, "audit.jsonl"), _time);
         _audits.Add(audit);
         var monitor = new NodeMonitor(node.Name, _options.Protocol.FrameSlots, _time, audit, _loggers.CreateLogger<NodeMonitor>());
-        var keys = NodeKeys.Open(folder, end, node.Keys, BenchKeys.IsEmulated(node), monitor, _time, _loggers);
+        var keys = NodeKeys.Open(folder, end, node.Keys, BenchKeys.IsEmulated(_options), monitor, _time, _loggers);
         monitor.Pool = keys.Figures;
         return (monitor, keys);
     }

@@ -30,6 +30,7 @@ public sealed class NodeMonitor : ILinkMonitor
     private double _pilotErrors;
     private double _pilotMatched;
     private readonly int _frameSlots;
+    private readonly MultiClickWatch _multiClicks = new();
     private int _blocksWithoutKey;
 
     /// <summary>Creates a monitor.</summary>
@@ -86,8 +87,10 @@ public sealed class NodeMonitor : ILinkMonitor
     /// <inheritdoc/>
     public void BlockAccepted(BlockReport report)
     {
+        string? rise;
         lock (_gate)
         {
+            rise = _multiClicks.Rise(report, accepted: true);
             var now = _time.GetUtcNow();
             _firstKey ??= now;
             _firstLight ??= now;
@@ -99,6 +102,7 @@ public sealed class NodeMonitor : ILinkMonitor
         }
 
         _audit.WriteAccepted(report);
+        AlarmRise(rise);
         Log.BlockAccepted(_logger, Node, report.BlockId, report.SecretBits, report.QberZ, report.QberX);
         Changed?.Invoke();
     }
@@ -107,8 +111,10 @@ public sealed class NodeMonitor : ILinkMonitor
     public void BlockDiscarded(BlockReport report, string reason)
     {
         var withoutKey = 0;
+        string? rise;
         lock (_gate)
         {
+            rise = _multiClicks.Rise(report, accepted: false);
             Count(report);
             _totals = _totals with { BlocksDiscarded = _totals.BlocksDiscarded + 1 };
             _recent.Enqueue((_time.GetUtcNow(), 0, report.SiftedBits, 0));
@@ -121,6 +127,7 @@ public sealed class NodeMonitor : ILinkMonitor
         }
 
         _audit.Write("block_discarded", new { report, reason });
+        AlarmRise(rise);
         Log.BlockDiscarded(_logger, Node, report.BlockId, reason);
         if (withoutKey > 0 && withoutKey % BlocksWithoutKeyToAlarm == 0)
         {
@@ -231,6 +238,14 @@ public sealed class NodeMonitor : ILinkMonitor
                 Devices = [.. _devices.Values],
                 Pool = pool,
             };
+        }
+    }
+
+    private void AlarmRise(string? rise)
+    {
+        if (rise is not null)
+        {
+            Alarm(AlarmKind.MultiClick, rise);
         }
     }
 

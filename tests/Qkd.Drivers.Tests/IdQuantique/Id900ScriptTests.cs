@@ -116,6 +116,44 @@ public sealed class Id900ScriptTests : IAsyncLifetime
         await Should.ThrowAsync<DeviceProtocolException>(async () => await stream.Waiting.WithinLimit());
     }
 
+    /// <summary>A sub-acquisition of the script is 200 ms long: 2e11 ps, and no more than 2e8 edges.</summary>
+    [Theory]
+    [InlineData(200_000_000_001, 3, "200000000001")]
+    [InlineData(long.MaxValue, 1, "9223372036854775807")]
+    [InlineData(10, 200_000_002, "200000002")]
+    [InlineData(10, long.MaxValue, "9223372036854775807")]
+    public async Task A_record_that_no_sub_acquisition_can_hold_ends_the_stream_and_is_told(long time, long index, string said)
+    {
+        await using var stream = ScriptedTimeController.Read(await _script.OpenAsync());
+        _script.Send((10, 1), (time, index));
+        _script.Count(1, 2);
+        var error = await Should.ThrowAsync<DeviceProtocolException>(async () => await stream.Waiting.WithinLimit());
+        error.Device.ShouldBe(ScriptedTimeController.Name);
+        error.Address.ShouldStartWith("TCPIP0::127.0.0.1::");
+        error.Message.ShouldContain("channel 1");
+        error.Message.ShouldContain(said);
+    }
+
+    [Fact]
+    public async Task The_last_record_that_a_sub_acquisition_can_hold_is_taken()
+    {
+        await using var stream = ScriptedTimeController.Read(await _script.OpenAsync());
+        _script.Send((200_000_000_000, 1), (10, 200_000_001));
+        _script.Count(1, 2);
+        using var batch = await stream.NextAsync();
+        batch.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task Before_the_first_edge_a_time_means_nothing_and_may_be_anything()
+    {
+        await using var stream = ScriptedTimeController.Read(await _script.OpenAsync());
+        _script.Send((long.MaxValue, 0), (10, 1));
+        _script.Count(1, 2);
+        using var batch = await stream.NextAsync();
+        batch.Runs.ShouldHaveSingleItem().TimesPicoseconds.ToArray().ShouldBe([10]);
+    }
+
     [Fact]
     public async Task Timestamps_that_were_counted_and_do_not_come_end_the_stream_by_a_time_out()
     {

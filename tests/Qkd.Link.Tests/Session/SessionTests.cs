@@ -1,4 +1,5 @@
 using Qkd.Link.Wire;
+using Qkd.Timing;
 using Shouldly;
 
 namespace Qkd.Link.Tests.Session;
@@ -30,6 +31,37 @@ public sealed class SessionTests
         }
 
         link.Light.Emitting.ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task Raw_bits_are_erased_once_a_frame_is_done_with_and_at_the_end_all_of_them()
+    {
+        // One block is given up on the way: it leaves frames behind that it never looked at, and frames come for which there is no block.
+        await using var link = new TestLink();
+        await link.StartAsync();
+        await link.UntilAsync(() => !link.Bob.Keys.IsEmpty, "a first block");
+        link.Bob.Frames.ShouldContain(frame => frame.Slots.Length > 0 && frame.Outcomes.IsEmpty);
+        link.Keeper.IsAligned = false;
+        await link.UntilAsync(() => link.Bob.Discarded.Any(d => d.Reason.Contains("turned it away", StringComparison.Ordinal)), "a block given up");
+        await link.StopAsync();
+        link.Bob.Frames.Count.ShouldBeGreaterThan(60);
+        link.Bob.Frames.ShouldAllBe(frame => frame.Outcomes.IsEmpty);
+    }
+
+    [Fact]
+    public async Task Bob_alone_reports_what_his_gate_did_and_no_message_tells_it()
+    {
+        await using var link = new TestLink();
+        await link.StartAsync();
+        await link.UntilAsync(() => !link.Bob.Accepted.IsEmpty && !link.Alice.Accepted.IsEmpty, "a block");
+        await link.StopAsync();
+        var report = link.Bob.Accepted.First();
+        var gate = link.Bob.Frames
+            .Where(frame => frame.Frame >= report.FirstFrame && frame.Frame < report.FirstFrame + report.FrameCount)
+            .Aggregate(default(GateCounts), (sum, frame) => sum.Plus(frame.Gate));
+        gate.Clicks.ShouldBeGreaterThan(0);
+        report.Gate.ShouldBe(gate);
+        link.Alice.Accepted.ShouldAllBe(block => block.Gate == null);
     }
 
     [Fact]

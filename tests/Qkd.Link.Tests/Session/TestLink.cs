@@ -311,9 +311,10 @@ internal sealed class Recorder : IBlockSink, ILinkMonitor, ILinkRequestHandler
     {
     }
 
-    public void FrameReceived(DetectionFrame frame)
-    {
-    }
+    /// <summary>All frames that were received.</summary>
+    public ConcurrentQueue<DetectionFrame> Frames { get; } = new();
+
+    public void FrameReceived(DetectionFrame frame) => Frames.Enqueue(frame);
 
     public void BlockAccepted(BlockReport report) => Accepted.Enqueue(report);
 

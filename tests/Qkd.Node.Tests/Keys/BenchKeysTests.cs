@@ -18,14 +18,25 @@ public sealed class BenchKeysTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_node_is_emulated_if_every_instrument_is()
+    public void Only_a_node_whose_every_instrument_is_emulated_may_make_its_own_secrets()
     {
-        BenchKeys.IsEmulated(Alice("sim:transmitter")).ShouldBeTrue();
-        BenchKeys.IsEmulated(Alice("sim:transmitter", "SIM:attenuator")).ShouldBeTrue();
-        BenchKeys.IsEmulated(Alice("sim:transmitter", Real)).ShouldBeFalse();
-        BenchKeys.IsEmulated(Alice(Real)).ShouldBeFalse();
-        BenchKeys.IsEmulated(Alice("ASRL/dev/sim:1::INSTR")).ShouldBeFalse();
-        BenchKeys.IsEmulated(Alice()).ShouldBeFalse();
+        BenchKeys.IsWhollyEmulated(Alice("sim:transmitter")).ShouldBeTrue();
+        BenchKeys.IsWhollyEmulated(Alice("sim:transmitter", "SIM:attenuator")).ShouldBeTrue();
+        BenchKeys.IsWhollyEmulated(Alice("sim:transmitter", Real)).ShouldBeFalse();
+        BenchKeys.IsWhollyEmulated(Alice(Real)).ShouldBeFalse();
+        BenchKeys.IsWhollyEmulated(Alice("ASRL/dev/sim:1::INSTR")).ShouldBeFalse();
+        BenchKeys.IsWhollyEmulated(Alice()).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void One_emulated_instrument_at_either_end_marks_the_key_of_both()
+    {
+        BenchKeys.IsEmulated(Bench(Alice("sim:transmitter", "sim:attenuator"), Bob("sim:tagger"))).ShouldBeTrue();
+        BenchKeys.IsEmulated(Bench(Alice(Real, "SIM:attenuator"), null)).ShouldBeTrue();
+        BenchKeys.IsEmulated(Bench(Alice(Real), Bob(Real, Real, "sim:tagger"))).ShouldBeTrue();
+        BenchKeys.IsEmulated(Bench(Alice(Real), Bob(Real, Real))).ShouldBeFalse();
+        BenchKeys.IsEmulated(Bench(Alice("ASRL/dev/sim:1::INSTR"), null)).ShouldBeFalse();
+        BenchKeys.IsEmulated(Bench(Alice(), null)).ShouldBeFalse();
     }
 
     [Fact]

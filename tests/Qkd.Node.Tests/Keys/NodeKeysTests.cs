@@ -48,6 +48,30 @@ public sealed class NodeKeysTests : IAsyncLifetime
     public void Two_empty_stores_prove_nothing() => NodeKeys.HoldSameKeys(_alice, _bob).ShouldBeNull();
 
     [Fact]
+    public void Blocks_of_one_side_alone_prove_nothing_even_where_the_other_has_them_under_way()
+    {
+        Dictionary<long, string> none = [], one = new() { [7] = "AB" };
+        Same(one, none, BlockState.Reserved).ShouldBeNull();
+        Same(none, one, BlockState.Reserved).ShouldBeNull();
+        Same(one, none, null).ShouldBe(false);
+        Same(none, one, BlockState.Confirmed).ShouldBe(false);
+    }
+
+    [Fact]
+    public void Blocks_that_both_hold_must_be_the_same_in_every_bit()
+    {
+        Dictionary<long, string> one = new() { [7] = "AB" }, two = new() { [7] = "AB", [8] = "CD" }, other = new() { [7] = "AC" };
+        Same(one, one, null).ShouldBe(true);
+        Same(one, two, BlockState.Reserved).ShouldBe(true);
+        Same(two, one, BlockState.Reserved).ShouldBe(true);
+        Same(one, two, null).ShouldBe(false);
+        Same(one, other, BlockState.Reserved).ShouldBe(false);
+    }
+
+    private static bool? Same(Dictionary<long, string> left, Dictionary<long, string> right, BlockState? state) =>
+        NodeKeys.Same(left, right, _ => state, _ => state);
+
+    [Fact]
     public void Figures_of_a_new_bench_are_zero_but_for_the_pre_shared_key()
     {
         var figures = _bob.Figures();
