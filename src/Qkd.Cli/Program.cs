@@ -17,6 +17,8 @@ var root = new RootCommand("Quantum key distribution: run a bench, look at its i
     InitCommand.Create(),
     DevicesCommand.Create(),
     KeysCommand.Create(),
+    BenchmarkCommand.Create(),
+    DistillCommand.Create(),
     KeyRateCommand.Create(),
 };
 

@@ -19,7 +19,7 @@ internal sealed class AmplificationStage : IBenchmarkStage
             RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(input.AsSpan()));
             RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(seed.AsSpan()));
             seed[^1] &= ulong.MaxValue >> 1;
-            var seconds = Measuring.Seconds(time, cancellationToken, () => ModifiedToeplitz.Hash(input, bits, seed, key, length));
+            var seconds = Measuring.Seconds(time, () => ModifiedToeplitz.Hash(input, bits, seed, key, length), cancellationToken);
             yield return new($"pa_2e{exponent}_mbps", bits / seconds / 1e6, "Mb/s", $"2^{exponent} bits to a third of them");
         }
     }

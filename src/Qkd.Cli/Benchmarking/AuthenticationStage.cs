@@ -13,7 +13,7 @@ internal sealed class AuthenticationStage : IBenchmarkStage
         var message = RandomNumberGenerator.GetBytes(64 << 20);
         var pad = RandomNumberGenerator.GetBytes(MessageAuthentication.PadBytes);
         var tag = new byte[MessageAuthentication.TagBytes];
-        var seconds = Measuring.Seconds(time, cancellationToken, () => MessageAuthentication.Tag(pad, message, tag));
+        var seconds = Measuring.Seconds(time, () => MessageAuthentication.Tag(pad, message, tag), cancellationToken);
         yield return new("auth_gbps", message.Length / seconds / 1e9, "GB/s", "a message of 64 MiB");
     }
 }

@@ -23,7 +23,7 @@ internal interface IBenchmarkStage
 internal static class Measuring
 {
     /// <summary>The median seconds that a piece of work takes. The first runs, in which the compiler settles, do not count.</summary>
-    public static double Seconds(TimeSpan time, CancellationToken cancellationToken, Action work)
+    public static double Seconds(TimeSpan time, Action work, CancellationToken cancellationToken)
     {
         Warm(work);
         var seconds = new List<double>();

@@ -151,23 +151,23 @@ internal static class DistillCommand
         var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
         if (summary.TestBits > 0)
         {
-            Row("sample", $"{summary.TestBits} bits, {summary.TestQber:P2} wrong, thrown away");
+            Row("sample", FormattableString.Invariant($"{summary.TestBits} bits, {summary.TestQber:P2} wrong, thrown away"));
         }
 
-        Row("bits", $"{summary.Bits}, {summary.Qber:P2} wrong");
+        Row("bits", FormattableString.Invariant($"{summary.Bits}, {summary.Qber:P2} wrong"));
         Row("corrected by", $"{summary.Method}, {summary.Frames} frames, {summary.Rounds} rounds" + (summary.FramesFailed > 0 ? $", {summary.FramesFailed} frames disclosed" : ""));
-        Row("leaked", $"{summary.LeakedBits} bits" + (summary.Efficiency is { } f ? $", f = {f:0.000}" : ""));
+        Row("leaked", $"{summary.LeakedBits} bits" + (summary.Efficiency is { } f ? FormattableString.Invariant($", f = {f:0.000}") : ""));
         Row("verified", "the same at both ends");
         if (!settings.ReconcileOnly)
         {
-            Row("bound", $"{summary.Bound}: phase error rate {summary.PhaseErrorRate:P2}");
-            Row("secret key", $"{summary.SecretBits} bits, {summary.Grade}" + (summary.Epsilon is { } epsilon ? $", ε = {epsilon:0.0e0}" : ""));
+            Row("bound", FormattableString.Invariant($"{summary.Bound}: phase error rate {summary.PhaseErrorRate:P2}"));
+            Row("secret key", $"{summary.SecretBits} bits, {summary.Grade}" + (summary.Epsilon is { } epsilon ? FormattableString.Invariant($", ε = {epsilon:0.0e0}") : ""));
         }
 
-        Row("time", $"{summary.ElapsedSeconds:0.000} s, {summary.ThroughputMbps:0.0} Mb/s");
+        Row("time", FormattableString.Invariant($"{summary.ElapsedSeconds:0.000} s, {summary.ThroughputMbps:0.0} Mb/s"));
         AnsiConsole.Write(table);
 
-        void Row(string name, FormattableString value) => table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
+        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
     }
 
     /// <summary>What the command line says, checked.</summary>
@@ -273,8 +273,8 @@ internal static class DistillCommand
         }
 
         private static double Probability(ParseResult parsed, Option<double> option) =>
-            parsed.GetValue(option) is var value and > 0 and < 1
-                ? value
-                : throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"{option.Name} {value}: between 0 and 1"));
+            parsed.GetValue(option) is > 0 and < 1
+                ? parsed.GetValue(option)
+                : throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"{option.Name} {parsed.GetValue(option)}: between 0 and 1"));
     }
 }

@@ -25,12 +25,13 @@ internal sealed record BitFile(ulong[] Words, int Count)
     /// <param name="packed">Packed bytes rather than text.</param>
     public static void Write(string path, ReadOnlySpan<byte> bytes, bool packed)
     {
-        using var stream = new FileStream(path, new FileStreamOptions
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
         {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = OperatingSystem.IsWindows() ? null : UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        });
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        using var stream = new FileStream(path, options);
         if (packed)
         {
             var reversed = new byte[bytes.Length];

@@ -68,7 +68,7 @@ internal sealed class ReconciliationPair : IDisposable
 
     /// <summary>Two ends with these bits.</summary>
     public static ReconciliationPair Of(ulong[] alice, ulong[] bob, int length, double expected, SecurityParameters? security = null) =>
-        new(alice, bob, length, expected, security ?? new());
+        new(alice, bob, length, expected, security ?? new(), new CascadeReconciler());
 
     /// <summary>Lets the ends talk until both have finished.</summary>
     public void Run()
