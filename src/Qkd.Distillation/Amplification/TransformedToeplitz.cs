@@ -11,13 +11,13 @@ namespace Qkd.Distillation;
 /// </summary>
 /// <remarks>
 /// A transform fits the second-level cache, and any length costs what its number of blocks costs: there is no step at powers of two.
-/// Working memory: two bits for each bit of the seed and two for each bit multiplied, with a 64th more, and one transform besides. It
-/// holds secrets: it is pinned, and erased at the end. Time and memory access depend on the lengths alone.
+/// Working memory: two bits for each bit of the seed and two for each bit multiplied, with what the last
+/// block of each lacks, and one transform besides. It holds secrets: it is pinned, and erased at the end. Time and memory access depend on the lengths alone.
 /// </remarks>
 internal static class TransformedToeplitz
 {
     // Rows of transforms a power of two apart would share the same few lines of the cache.
-    private const int Padding = 72;
+    private const int Padding = 8;
 
     /// <summary>Words of working memory.</summary>
     public static long WorkingWords(BlockPlan plan) =>
