@@ -5,7 +5,7 @@ namespace Qkd.Distillation;
 
 /// <summary>
 /// The text form of a code: lines of a word and its values, first how the code was made, then <c>lift</c>, <c>columns</c>,
-/// <c>punctured</c> and a line <c>row column:shift ...</c> for each block row.
+/// <c>rows</c>, <c>punctured</c> and a line <c>row column:shift ...</c> for each block row.
 /// </summary>
 internal static class LdpcCodeText
 {
@@ -13,7 +13,7 @@ internal static class LdpcCodeText
     /// <exception cref="FormatException">The text is not that of a code.</exception>
     public static LdpcCode Read(string name, TextReader text)
     {
-        var (lift, columns) = (0, 0);
+        var (lift, columns, blockRows) = (0, 0, 0);
         int[] punctured = [];
         var rows = new List<(int Column, int Shift)[]>();
         while (text.ReadLine() is { } line)
@@ -27,6 +27,9 @@ internal static class LdpcCodeText
                 case "columns":
                     columns = Number(words[1]);
                     break;
+                case "rows":
+                    blockRows = Number(words[1]);
+                    break;
                 case "punctured":
                     punctured = [.. words.Skip(1).Select(Number)];
                     break;
@@ -36,7 +39,7 @@ internal static class LdpcCodeText
             }
         }
 
-        var sound = lift >= 64 && (lift & (lift - 1)) == 0 && rows.Count > 0
+        var sound = lift >= 64 && (lift & (lift - 1)) == 0 && rows.Count > 0 && rows.Count == blockRows
             && rows.TrueForAll(row => row.Length > 1 && Array.TrueForAll(row, entry => entry.Column < columns && entry.Shift < lift))
             && Array.TrueForAll(punctured, column => column < columns);
         return sound ? new(name, lift, columns, rows, punctured) : throw new FormatException($"The code {name} is not whole.");
@@ -46,7 +49,7 @@ internal static class LdpcCodeText
     public static string Write(LdpcCode code, IEnumerable<string> making)
     {
         var text = new StringBuilder().AppendJoin('\n', making).Append('\n');
-        text.Append(CultureInfo.InvariantCulture, $"lift {code.Lift}\ncolumns {code.BlockColumns}\npunctured");
+        text.Append(CultureInfo.InvariantCulture, $"lift {code.Lift}\ncolumns {code.BlockColumns}\nrows {code.BlockRows}\npunctured");
         foreach (var column in code.PuncturedColumns)
         {
             text.Append(CultureInfo.InvariantCulture, $" {column}");
