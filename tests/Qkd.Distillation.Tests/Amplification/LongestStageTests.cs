@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using Qkd.Devices;
 using Qkd.Distillation.Tests.Authentication;
+using Qkd.Distillation.Tests.Verification;
 using Shouldly;
 
 namespace Qkd.Distillation.Tests.Amplification;
@@ -16,12 +17,10 @@ public sealed class LongestStageTests
     [Trait("Speed", "Slow")]
     public void A_block_of_the_longest_kind_gives_both_ends_the_same_key()
     {
-        var (challenge, answer, seed) = (new ArrayBufferWriter<byte>(), new ArrayBufferWriter<byte>(), new ArrayBufferWriter<byte>());
-        using var alice = Corrected(LinkEnd.Alice);
-        using var bob = Corrected(LinkEnd.Bob);
-        alice.CreateChallenge(OperatingSystemRandomness.Instance, challenge);
-        using var bobVerified = bob.CheckChallenge(challenge.WrittenSpan, answer)!;
-        using var aliceVerified = alice.AcceptAnswer(answer.WrittenSpan)!;
+        var seed = new ArrayBufferWriter<byte>();
+        using var verification = new VerificationRun(Corrected(LinkEnd.Alice), Corrected(LinkEnd.Bob)).Run();
+        using var bobVerified = verification.Bob.Result;
+        using var aliceVerified = verification.Alice.Result;
         using var aliceBounded = aliceVerified.AgreeLength();
         using var bobBounded = bobVerified.AgreeLength(aliceBounded.SecretLength);
         aliceBounded.SecretLength.ShouldBeGreaterThan(Bits / 5);
@@ -53,7 +52,7 @@ public sealed class LongestStageTests
             Detections = 3L * Bits,
             MultiClicks = 0,
         };
-        return new(sifted, end, sifted.TakeBits().Key, [0, Bits], new LeakageLedger { ReconciliationBits = 33_000 * Times }, end == LinkEnd.Bob ? [0, 0, 0] : null);
+        return new(sifted, end, sifted.TakeBits().Key, [0, Bits], new LeakageLedger { ReconciliationBits = 33_000 * Times }, end == LinkEnd.Bob ? new Corrections(new BitString(Bits), planes) : null);
     }
 
     private static long[] Scaled(params ReadOnlySpan<long> counts) => [counts[0] * Times, counts[1] * Times, counts[2] * Times];

@@ -18,7 +18,7 @@ public sealed class AdaptiveReconcilerTests
 
     [Fact]
     public void Where_detectors_may_differ_codes_win_since_cascade_pays_twice() =>
-        Chosen(new(0.02), new SecurityParameters { Mismatch = new(.01, .01, 1e-6) }).ShouldBe("ldpc");
+        Chosen(new(0.02) { SiftedBitsPerSecond = 3e6 }, new SecurityParameters { Mismatch = new(.01, .01, 1e-6) }).ShouldBe("ldpc");
 
     [Theory]
     [InlineData(ReconciliationMethod.Cascade, "cascade")]
