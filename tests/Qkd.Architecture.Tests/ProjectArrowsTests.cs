@@ -23,6 +23,7 @@ public sealed class ProjectArrowsTests
         ["Qkd.Transports"] = ["Qkd.Devices"],
         ["Qkd.Timing"] = ["Qkd.Devices"],
         ["Qkd.Distillation"] = ["Qkd.Devices"],
+        ["Qkd.Distillation.Tools"] = ["Qkd.Distillation", "Qkd.Devices"],
         ["Qkd.Link"] = ["Qkd.Distillation", "Qkd.Timing", "Qkd.Devices"],
         ["Qkd.Keys"] = ["Qkd.Distillation", "Qkd.Devices"],
         ["Qkd.Node"] = ["Qkd.Link", "Qkd.Keys", "Qkd.Transports", "Qkd.Timing", "Qkd.Distillation", "Qkd.Devices"],
