@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Qkd.Distillation;
 
 /// <summary>One of Alice's intensities.</summary>
@@ -43,7 +45,8 @@ public sealed record BlockParameters
     /// <summary>Failure probabilities and detector model.</summary>
     public required SecurityParameters Security { get; init; }
 
-    /// <summary>What sent the bits; it decides which bound counts.</summary>
+    /// <summary>What sent the bits; it decides which bound counts. Never on the wire: what two nodes make of light is of pulses, whatever a peer may say.</summary>
+    [JsonIgnore]
     public SourceModel Source { get; init; } = SourceModel.Decoys;
 
     /// <summary>What the key may be called.</summary>

@@ -118,18 +118,13 @@ public sealed class PreparationRecord : IDisposable
         }
     }
 
-    /// <summary>From this frame on nothing is overwritten before it is released. False if the frame is already gone.</summary>
-    public bool Hold(long fromFrame)
+    /// <summary>From this frame on, or from the first that is still kept, nothing is overwritten before it is released.</summary>
+    /// <returns>The first frame that is held.</returns>
+    public long Hold(long fromFrame)
     {
         lock (_gate)
         {
-            if (fromFrame < _first)
-            {
-                return false;
-            }
-
-            _holdFrom = fromFrame;
-            return true;
+            return _holdFrom = Math.Max(fromFrame, _first);
         }
     }
 

@@ -244,11 +244,9 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 
             fromFrame = Math.Max(fromFrame, _untoldFrom);
             overtaken = Overtake(fromFrame, "key making starts anew");
-            if (fromFrame < record.FirstFrame || !record.Hold(Needed().Append(fromFrame).Min()))
-            {
-                throw new LinkException($"Frame {fromFrame} is no longer kept: ask for a later one.");
-            }
 
+            // Where Bob lags behind, the frame he asks for may be overwritten: blocks begin with the first that is kept.
+            fromFrame = Math.Max(fromFrame, record.Hold(Needed().Append(fromFrame).Min()));
             _nextFrame = fromFrame;
             _keying = true;
         }

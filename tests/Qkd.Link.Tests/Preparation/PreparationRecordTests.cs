@@ -35,7 +35,7 @@ public sealed class PreparationRecordTests
             await Append(record);
         }
 
-        record.Hold(1).ShouldBeTrue();
+        record.Hold(1).ShouldBe(1);
         (await Append(record)).ShouldBe(3);
 
         var waiting = Append(record);
@@ -56,8 +56,8 @@ public sealed class PreparationRecordTests
             await Append(record);
         }
 
-        record.Hold(2).ShouldBeFalse();
-        record.Hold(3).ShouldBeTrue();
+        record.Hold(2).ShouldBe(3);
+        record.Hold(3).ShouldBe(3);
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class PreparationRecordTests
         using var record = new PreparationRecord(FrameSlots, 2);
         await Append(record);
         await Append(record);
-        record.Hold(0).ShouldBeTrue();
+        record.Hold(0).ShouldBe(0);
         var waiting = Append(record);
         record.ReleaseHold();
         (await waiting.WaitAsync(TimeSpan.FromSeconds(10), Ending)).ShouldBe(2);
