@@ -29,6 +29,10 @@ public sealed class Dd100McAttenuator : DeviceBase, IAttenuator
     private readonly SemaphoreSlim _movement = new(1, 1);
     private int _unanswered;
 
+    // Answers to a connection before this one may still be under way, and do not say so: a few of the instrument's own form are passed over.
+    private int _strays = 4;
+    private Dd100McReply? _stray;
+
     internal Dd100McAttenuator(DeviceOpenRequest request, Dd100McSettings settings, IByteTransport transport)
         : base(request)
     {
@@ -123,6 +127,11 @@ public sealed class Dd100McAttenuator : DeviceBase, IAttenuator
                 throw new WrongDeviceException(Name, Address.Text, WhatItShouldBe, $"'{heard}'");
             }
 
+            if (_stray is not null)
+            {
+                throw new WrongDeviceException(Name, Address.Text, WhatItShouldBe, _stray.ToString());
+            }
+
             throw;
         }
         catch (Exception other) when (other is DeviceProtocolException or DeviceRefusedException)
@@ -170,7 +179,11 @@ public sealed class Dd100McAttenuator : DeviceBase, IAttenuator
                         return reply;
                     }
 
-                    if (_unanswered <= 0)
+                    if (_unanswered <= 0 && reply.Complaint is null && (reply.IsDisplay || reply.MovedToSteps is not null) && _strays-- > 0)
+                    {
+                        (_unanswered, _stray) = (1, reply);
+                    }
+                    else if (_unanswered <= 0)
                     {
                         _unanswered = 0;
                         throw reply.Complaint is { } complaint

@@ -40,6 +40,22 @@ public sealed class Dd100McAttenuatorTests
         attenuator.Parameters.Single(parameter => parameter.Name == "position").Last!.Value.Value.ShouldBe(3125L);
     }
 
+    /// <summary>An answer that was late for the connection before this one: without a question of its own it must not shift all that follow.</summary>
+    [Theory]
+    [InlineData("Pos:9296\r\nDone\r\n\r\n")]
+    [InlineData("DPos:9296\r\nATTEN:46.48\r\nDone\r\n\r\n")]
+    [InlineData("Pos:9296\r\nDone\r\n\r\nDPos:9296\r\nATTEN:46.48\r\nDone\r\n\r\n")]
+    public async Task Answers_that_came_late_for_an_earlier_connection_are_passed_over(string late)
+    {
+        await using var replay = Replay(
+            ("D\r", late + Shown.Item2),
+            ("A12.50\r", "Pos:3125\r\nDone\r\n\r\n"),
+            ("D\r", "DPos:3125\r\nATTEN:12.51\r\nDone\r\n\r\n"));
+        await using var attenuator = await OpenAsync(replay);
+        (await attenuator.SetAttenuationAsync(12.5, TestLimits.Token).WithinLimit()).ShouldBe(12.51);
+        attenuator.IsBroken.ShouldBeFalse();
+    }
+
     [Theory]
     [InlineData(-0.01)]
     [InlineData(60.01)]
