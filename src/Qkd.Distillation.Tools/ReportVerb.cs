@@ -9,7 +9,13 @@ internal static class ReportVerb
     /// <summary>Thresholds of the degree distributions of arXiv:0901.2140, Table I, by block rows.</summary>
     private static readonly Dictionary<int, double> Thresholds = new()
     {
-        [24] = .0199, [40] = .0392, [48] = .0504, [56] = .0633, [64] = .0766, [72] = .0904, [80] = .1071,
+        [24] = .0199,
+        [40] = .0392,
+        [48] = .0504,
+        [56] = .0633,
+        [64] = .0766,
+        [72] = .0904,
+        [80] = .1071,
     };
 
     public static int Run(string[] arguments)
