@@ -79,6 +79,8 @@ internal static class CommonOptions
     /// <summary>Runs a verb and turns every expected failure into one sentence on stderr and an exit code.</summary>
     public static async Task<int> GuardAsync(Func<Task<int>> verb)
     {
+        // Ctrl-C is listened to once the verb has first waited for something: not only after seconds of starting.
+        await Task.Yield();
         try
         {
             return await verb();
