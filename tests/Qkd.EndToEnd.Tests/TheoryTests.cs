@@ -30,8 +30,8 @@ public sealed class TheoryTests
                 "--Bench:Bob:Polarization:Tracking=false",
             ]);
 
-        // Tags lost on a machine too busy to take them are an alarm, and no matter of theory.
-        summary.GetProperty("alarms").GetArrayLength().ShouldBe(0, summary.ToString());
+        // Tags lost on a machine too busy to take them are an alarm, and no matter of theory. (That plates without retardance align nothing is another.)
+        summary.GetProperty("alarms").EnumerateArray().Where(alarm => alarm.GetProperty("kind").GetString() != "alignment").ShouldBeEmpty(summary.ToString());
         var blocks = BlockLog.Read(bench.Folder, "alice").Where(block => block.Accepted).OrderBy(block => block.Id).Take(Blocks).ToList();
         blocks.Count.ShouldBe(Blocks);
         var pulses = blocks.Sum(block => (double)block.FrameCount) * (FrameSlots - PilotSlots);
