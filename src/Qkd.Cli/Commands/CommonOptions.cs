@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Qkd.Devices;
+using Qkd.Distillation;
 using Qkd.Keys;
 using Qkd.Link;
 using Qkd.Node.Configuration;
@@ -99,7 +100,7 @@ internal static class CommonOptions
         {
             return ExitCodes.Failure;
         }
-        catch (Exception e) when (e is DeviceException or LinkException or KeyStoreException or Etsi014Exception or IOException or UnauthorizedAccessException or FormatException or HttpRequestException)
+        catch (Exception e) when (e is DeviceException or LinkException or KeyStoreException or Etsi014Exception or IOException or UnauthorizedAccessException or FormatException or HttpRequestException or InvalidDataException or DistillationException)
         {
             await Console.Error.WriteLineAsync(e.Message);
             return ExitCodes.Failure;
