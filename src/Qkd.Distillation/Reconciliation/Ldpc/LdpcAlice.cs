@@ -35,7 +35,7 @@ internal sealed class LdpcAlice : IReconciliation
 
     public CorrectedBlock Result =>
         _result ?? (_finished
-            ? _result = new(_block, LinkEnd.Alice, _bits.Key, _plan?.Starts() ?? [0, _block.KeyBitCount], LdpcPlan.Ledger(_block, _plan, _bytesOfBob), null)
+            ? _result = new(_block, LinkEnd.Alice, _bits.Key, LdpcPlan.Starts(_block, _plan), LdpcPlan.Ledger(_block, _plan, _bytesOfBob), null)
             : throw new InvalidOperationException("The reconciliation has not finished."));
 
     private int WordsOfRandom => BitString.WordCount(_plan!.Choice.Punctured);

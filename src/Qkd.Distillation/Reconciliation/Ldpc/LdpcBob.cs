@@ -191,7 +191,7 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
             block,
             LinkEnd.Bob,
             _bits.Key,
-            _plan?.Starts() ?? [0, block.KeyBitCount],
+            LdpcPlan.Starts(block, _plan),
             LdpcPlan.Ledger(block, _plan, _bytesSent),
             new(corrections, _bits.Intensities));
     }

@@ -21,17 +21,20 @@ internal static class LdpcFamily
     public static int Count => BlockRows.Length * Lifts.Length;
 
     /// <summary>Name of a code: its rate in thousandths and its lift.</summary>
-    public static string NameOf(int index) => Name(BlockRows[index / Lifts.Length], Lifts[index % Lifts.Length]);
+    public static string NameOf(int index) => Name(BlockRows[index / Lifts.Length], LiftOf(index));
 
     /// <summary>Name of a code: its rate in thousandths and its lift.</summary>
     public static string Name(int blockRows, int lift) =>
         string.Create(CultureInfo.InvariantCulture, $"r{1000 - (1000 * blockRows / BlockColumns)}-{lift}");
 
+    /// <summary>Z of a code.</summary>
+    public static int LiftOf(int index) => Lifts[index % Lifts.Length];
+
     /// <summary>Symbols of a code, without loading it.</summary>
-    public static int SymbolsOf(int index) => BlockColumns * Lifts[index % Lifts.Length];
+    public static int SymbolsOf(int index) => BlockColumns * LiftOf(index);
 
     /// <summary>Checks of a code, without loading it.</summary>
-    public static int ChecksOf(int index) => BlockRows[index / Lifts.Length] * Lifts[index % Lifts.Length];
+    public static int ChecksOf(int index) => BlockRows[index / Lifts.Length] * LiftOf(index);
 
     /// <summary>A code.</summary>
     public static LdpcCode Code(int index) => Codes[index].Value;

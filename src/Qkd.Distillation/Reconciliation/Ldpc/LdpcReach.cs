@@ -92,36 +92,38 @@ internal sealed class LdpcReach
         return best;
     }
 
-    /// <summary>The fewest frames of a code, with the most puncturing that can be expected to be corrected.</summary>
+    /// <summary>The fewest frames of a code that can be expected to be corrected, with the most puncturing for which that still holds.</summary>
     private LdpcChoice? ChooseFor(int index, int bits, double rate)
     {
-        var symbols = LdpcFamily.SymbolsOf(index);
-        var most = LdpcFrame.LargestPunctured(LdpcFamily.BlockRows[index / LdpcFamily.Lifts.Length], LdpcFamily.Lifts[index % LdpcFamily.Lifts.Length]);
-        for (var frames = Math.Max(1, (int)(((long)bits + symbols - 1) / symbols)); frames <= 1 << 20; frames++)
+        var (symbols, checks) = (LdpcFamily.SymbolsOf(index), LdpcFamily.ChecksOf(index));
+
+        // With more frames than the highest there are no more key bits in a frame than checks, and nothing to be gained.
+        var lowest = (int)(((long)bits + symbols - 1) / symbols);
+        var highest = Math.Max(lowest, bits / checks);
+        var frames = FirstOf(lowest, highest, frames => IsReached(index, KeyBits(frames), 0, rate));
+        if (bits == 0 || !IsReached(index, KeyBits(frames), 0, rate))
         {
-            // Rounded up: the longest frame of the block.
-            var keyBits = (int)(((long)bits + frames - 1) / frames);
-            var room = Math.Min(most, symbols - keyBits);
-            if (IsReached(index, keyBits, 0, rate))
-            {
-                var (low, high) = (0, room);
-                while (low < high)
-                {
-                    var middle = (low + high + 1) / 2;
-                    (low, high) = IsReached(index, keyBits, middle, rate) ? (middle, high) : (low, middle - 1);
-                }
-
-                return new(index, frames, low);
-            }
-
-            // Shortened below what the checks can pay for, there is nothing left to be gained.
-            if (keyBits <= LdpcFamily.ChecksOf(index))
-            {
-                return null;
-            }
+            return null;
         }
 
-        return null;
+        var room = Math.Min(LdpcFrame.LargestPunctured(checks / LdpcFamily.LiftOf(index), LdpcFamily.LiftOf(index)), symbols - KeyBits(frames));
+        var unpunctured = FirstOf(0, room, left => IsReached(index, KeyBits(frames), room - left, rate));
+        return new(index, frames, room - unpunctured);
+
+        // Of the longest frame.
+        int KeyBits(int frames) => (int)(((long)bits + frames - 1) / frames);
+    }
+
+    /// <summary>The first number from low to high of which something holds, as it does of all that follow; high if it holds of none before.</summary>
+    private static int FirstOf(int low, int high, Func<int, bool> holds)
+    {
+        while (low < high)
+        {
+            var middle = low + ((high - low) / 2);
+            (low, high) = holds(middle) ? (low, middle) : (middle + 1, high);
+        }
+
+        return low;
     }
 
     private bool IsReached(int index, int keyBits, int punctured, double rate)
@@ -134,7 +136,7 @@ internal sealed class LdpcReach
     private static double ShareFor(List<(double Punctured, double Shortened, double Share)> points, double punctured, double shortened)
     {
         var plain = points[0].Share;
-        var byPuncturing = points.Where(point => point.Shortened == 0 || point.Punctured > 0).Select(point => (point.Punctured, point.Share));
+        var byPuncturing = points.Where(point => point.Shortened == 0).Select(point => (point.Punctured, point.Share));
         var byShortening = points.Where(point => point.Punctured == 0).Select(point => (point.Shortened, point.Share));
         return Interpolate(byPuncturing, punctured) + Interpolate(byShortening, shortened) - plain;
     }

@@ -6,6 +6,7 @@ namespace Qkd.Distillation.Tests.Reconciliation;
 public sealed class LdpcReconcilerTests
 {
     [Theory]
+    [InlineData(0, 0.02)]
     [InlineData(1, 0.02)]
     [InlineData(63, 0.02)]
     [InlineData(64, 0.02)]
