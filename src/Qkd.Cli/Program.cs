@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Qkd.Cli;
 using Qkd.Cli.Commands;
 using Spectre.Console;
@@ -30,9 +31,18 @@ if (parsed.Errors.Count > 0)
         await Console.Error.WriteLineAsync(error.Message);
     }
 
-    await Console.Error.WriteLineAsync($"See '{root.Name} {parsed.CommandResult.Command.Name} --help'.".Replace($"{root.Name} {root.Name}", root.Name, StringComparison.Ordinal));
+    var path = string.Join(' ', Enclosing(parsed.CommandResult).Reverse().Select(result => result.Command.Name));
+    await Console.Error.WriteLineAsync($"See '{path} --help'.");
     return ExitCodes.WrongUse;
 }
 
 // After Ctrl-C the laser goes off, instruments are closed and stores settled: a loaded machine may need more than the two seconds that are usual.
 return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });
+
+static IEnumerable<CommandResult> Enclosing(CommandResult verb)
+{
+    for (var result = verb; result is not null; result = result.Parent as CommandResult)
+    {
+        yield return result;
+    }
+}

@@ -65,6 +65,9 @@ public sealed record BlockReport
     /// <summary>Security parameter of the block's key, authentication included; 0 for a block that gave none. It adds up over blocks.</summary>
     public double Epsilon { get; init; }
 
+    /// <summary>Whether the session ended before the block did: that it gave no key says nothing.</summary>
+    public bool CutOff { get; init; }
+
     /// <summary>The grade of the key.</summary>
     public string Grade { get; init; } = "";
 }

@@ -3,6 +3,7 @@ using Qkd.Drivers.OzOptics;
 using Qkd.Drivers.Reference;
 using Qkd.Drivers.SingleQuantum;
 using Qkd.Drivers.Thorlabs;
+using Qkd.Keys;
 using Qkd.Node.Configuration;
 using Qkd.Node.Keys;
 using Qkd.Node.Nodes;
@@ -64,4 +65,9 @@ catch (Exception e) when (e is ConfigurationException or EmulationConfigurationE
 {
     await Console.Error.WriteLineAsync(e.Message);
     return 2;
+}
+catch (Exception e) when (e is KeyStoreException or IOException or UnauthorizedAccessException)
+{
+    await Console.Error.WriteLineAsync(e.Message);
+    return 1;
 }

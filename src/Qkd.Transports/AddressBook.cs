@@ -68,6 +68,11 @@ public sealed class AddressBook
         }
     }
 
+    /// <summary>Whether the book has an entry of that name now.</summary>
+    /// <param name="name">Name without <c>sim:</c>, compared without regard to case.</param>
+    /// <exception cref="FormatException">The file is not an address book.</exception>
+    public bool Has(string name) => Find(name) is not null;
+
     /// <summary>Waits until the book has an entry of that name.</summary>
     /// <param name="name">Name without <c>sim:</c>, compared without regard to case.</param>
     /// <param name="timeout">How long to wait.</param>
@@ -80,7 +85,7 @@ public sealed class AddressBook
         using var both = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         while (true)
         {
-            if (Read().FirstOrDefault(entry => string.Equals(entry.Name, name, StringComparison.OrdinalIgnoreCase)) is { } found)
+            if (Find(name) is { } found)
             {
                 return found;
             }
@@ -136,6 +141,8 @@ public sealed class AddressBook
 
         return request with { Address = entry.Address, Options = options };
     }
+
+    private AddressBookEntry? Find(string name) => Read().FirstOrDefault(entry => string.Equals(entry.Name, name, StringComparison.OrdinalIgnoreCase));
 
     private static AddressBookEntry ToEntry(string name, EntryJson entry) => new(
         name,

@@ -97,6 +97,8 @@ public sealed class BadSettingsTests
         { "Bench:Bob:Receiver:CountRateLimitHertz", "0", null },
         { "Bench:Bob:Receiver:SplitterZ", "1", null },
         { "Bench:Bob:Polarization:RealignAbove", "0", null },
+        { "Bench:Bob:Polarization:AlignedBelow", "0.6", null },
+        { "Bench:Bob:Polarization:AlignedBelow", "0.02", null },
         { "Bench:Bob:Polarization:MaximumMeasurements", "5", null },
 
         // Of a device that is not there.

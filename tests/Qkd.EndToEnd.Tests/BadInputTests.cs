@@ -8,7 +8,7 @@ namespace Qkd.EndToEnd.Tests;
 /// <summary>What goes wrong before or while key is made: one clear sentence, never half a key.</summary>
 public sealed class BadInputTests
 {
-    private const int FaultAfterSeconds = 14;
+    private const int FaultAfterSeconds = 6;
 
     /// <summary>A command's time-out is 2 s, a stream's 5 s, the transmitter's lease a few seconds; a lost instrument is found within their sum.</summary>
     private const int LongestToDarkSeconds = 12;
@@ -137,7 +137,7 @@ public sealed class BadInputTests
     /// <summary>Key, the fault, an alarm that names the instrument, the light off, key again, and the same key at both ends. Returns the alarm.</summary>
     private static async Task<string> RecoversFromAsync(string instrument, string fault)
     {
-        using var bench = new TestBench(seed: 61);
+        using var bench = new TestBench(seed: 61, aligned: true);
         string? alarm = null;
         var before = 0;
         var summary = await QkdProcess.RunJsonUntilAsync(

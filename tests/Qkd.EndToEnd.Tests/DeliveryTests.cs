@@ -11,7 +11,7 @@ public sealed class DeliveryTests
     [Fact]
     public async Task Curl_gets_a_key_from_alice_and_the_same_from_bob_once_and_the_status_page_shows_the_bench()
     {
-        using var bench = new TestBench(seed: 51);
+        using var bench = new TestBench(seed: 51, aligned: true);
         await using var run = QkdProcess.Start(["run", .. bench.Everything]);
         await QkdProcess.UntilAsync(
             () => Task.FromResult(run.HasExited || BlockLog.Read(bench.Folder, "bob").Any(block => block.Accepted)), TimeSpan.FromSeconds(60), "a first block");

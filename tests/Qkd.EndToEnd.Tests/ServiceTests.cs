@@ -9,7 +9,7 @@ public sealed class ServiceTests
     [Fact]
     public async Task Makes_key_shows_it_and_ends_when_it_is_told_to()
     {
-        using var bench = new TestBench(seed: 81);
+        using var bench = new TestBench(seed: 81, aligned: true);
         await using var service = QkdProcess.StartService(["--config", Path.Combine(QkdProcess.Root, "config", "bench.json"), .. bench.Everything]);
         await QkdProcess.UntilAsync(
             () => Task.FromResult(service.HasExited || BlockLog.Read(bench.Folder, "bob").Any(block => block.Accepted)), TimeSpan.FromMinutes(2), "a first block");

@@ -6,7 +6,12 @@ namespace Qkd.EndToEnd.Tests;
 /// <summary>A bench of its own for one test: a fresh data folder and free ports, given as settings on the command line.</summary>
 internal sealed class TestBench : IDisposable
 {
-    public TestBench(int seed = 1)
+    /// <param name="seed">Seed of the emulated world.</param>
+    /// <param name="aligned">
+    /// Nothing to align and nothing to follow: a fibre that turns nothing and stands still, plates without retardance, tracking off. For tests of
+    /// everything else: a bench as it comes takes ten seconds to be aligned.
+    /// </param>
+    public TestBench(int seed = 1, bool aligned = false)
     {
         var ports = FreePorts(5);
         (LinkPort, AlicePort, BobPort, PagePort) = (ports[0], ports[1], ports[2], ports[3]);
@@ -16,9 +21,9 @@ internal sealed class TestBench : IDisposable
             $"--Bench:DataFolder={Folder}",
             $"--Bench:Web:StatusPage=http://127.0.0.1:{PagePort}",
         ];
-        Emulation = [$"--Bench:Emulation:Seed={seed}"];
+        Emulation = [$"--Bench:Emulation:Seed={seed}", .. aligned ? AlreadyAligned : []];
         Alice = [$"--Bench:Alice:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Alice:Keys:Endpoint=127.0.0.1:{AlicePort}"];
-        Bob = [$"--Bench:Bob:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Bob:Keys:Endpoint=127.0.0.1:{BobPort}"];
+        Bob = [$"--Bench:Bob:Link:Endpoint=127.0.0.1:{LinkPort}", $"--Bench:Bob:Keys:Endpoint=127.0.0.1:{BobPort}", .. aligned ? ["--Bench:Bob:Polarization:Tracking=false", "--Bench:Bob:Polarization:AlignedBelow=0.03"] : Array.Empty<string>()];
     }
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("qkd-test-").FullName;
@@ -48,6 +53,15 @@ internal sealed class TestBench : IDisposable
         "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:0=45000",
         "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:1=15000",
         "--Bench:Emulation:Transmitter:OutputPhotonsPerPulse:2=100",
+    ];
+
+    private static string[] AlreadyAligned =>
+    [
+        "--Bench:Emulation:Channel:RandomRotation=false",
+        "--Bench:Emulation:Channel:DriftRadiansPerRootSecond=0",
+        "--Bench:Emulation:Receiver:PaddleRetardanceWaves:0=0",
+        "--Bench:Emulation:Receiver:PaddleRetardanceWaves:1=0",
+        "--Bench:Emulation:Receiver:PaddleRetardanceWaves:2=0",
     ];
 
     public string StatusUrl => $"http://127.0.0.1:{PagePort}";

@@ -22,7 +22,7 @@ public sealed class ThreeProcessesTests
 
     private static async Task HoldTheSameKeyAsync(string order)
     {
-        using var bench = new TestBench(seed: 41);
+        using var bench = new TestBench(seed: 41, aligned: true);
         await using var processes = new Processes(bench);
         foreach (var name in order.Split(' '))
         {
@@ -49,7 +49,7 @@ public sealed class ThreeProcessesTests
     [Fact]
     public async Task Alice_interrupted_leaves_the_laser_off()
     {
-        using var bench = new TestBench(seed: 42);
+        using var bench = new TestBench(seed: 42, aligned: true);
         await using var processes = new Processes(bench);
         processes.Start("sim", "--Bench:Emulation:Truth:PeriodSeconds=0.1");
         processes.Start("alice");
@@ -73,7 +73,7 @@ public sealed class ThreeProcessesTests
     [Trait("Speed", "Slow")]
     public async Task Alice_killed_leaves_the_laser_off_when_its_lease_lapses()
     {
-        using var bench = new TestBench(seed: 43);
+        using var bench = new TestBench(seed: 43, aligned: true);
         await using var processes = new Processes(bench);
         processes.Start("sim", "--Bench:Emulation:Truth:PeriodSeconds=0.1");
         processes.Start("alice");
@@ -90,7 +90,7 @@ public sealed class ThreeProcessesTests
     [Fact]
     public async Task Bob_killed_in_a_block_comes_back_and_only_unfinished_blocks_are_lost()
     {
-        using var bench = new TestBench(seed: 44);
+        using var bench = new TestBench(seed: 44, aligned: true);
         await using var processes = new Processes(bench);
         processes.Start("sim");
         processes.Start("alice");

@@ -106,9 +106,10 @@ public sealed partial class Mpc320Controller
 
     /// <summary>
     /// A movement has ended when the instrument says so, or when its status shows the motor at rest where it was sent: a movement to
-    /// where it already stands may end without a word.
+    /// where it already stands may end without a word. What the instrument still says of a movement that its status had ended is not taken
+    /// for the end of the next, which may be to a place a step away.
     /// </summary>
-    private static Func<AptFrame, bool> EndOf(Movement move, bool errorBefore) => frame =>
+    private Func<AptFrame, bool> EndOf(Movement move, bool errorBefore) => frame =>
     {
         if (AptMotorStatus.TryRead(frame) is not { } status || status.Channel != Channel(move.Paddle))
         {
@@ -116,9 +117,14 @@ public sealed partial class Mpc320Controller
         }
 
         var distance = Math.Abs(status.Position - move.Counts);
-        return frame.Id == AptId.MoveCompleted
-            ? status.MotionError || distance <= ArrivedWithinCounts
-            : !status.InMotion && (distance <= HeldWithinCounts || (status.MotionError && !errorBefore));
+        if (frame.Id == AptId.MoveCompleted)
+        {
+            return !_completionIsLate[move.Paddle] && (status.MotionError || distance <= ArrivedWithinCounts);
+        }
+
+        var ended = !status.InMotion && (distance <= HeldWithinCounts || (status.MotionError && !errorBefore));
+        _completionDue[move.Paddle] |= ended;
+        return ended;
     };
 
     /// <summary>Runs one movement at a time, with the motors on, and stops them when it is cut off.</summary>

@@ -34,6 +34,10 @@ public sealed partial class Mpc320Controller : DeviceBase, IPolarizationControll
     private readonly AptConnection _connection;
     private readonly Mpc320Watch _watch;
     private readonly AptMotorStatus?[] _last = new AptMotorStatus?[PaddleCount];
+
+    // Of the reader's thread: whether a movement that a status report ended has its own report still to come, and whether the one just read is that.
+    private readonly bool[] _completionDue = new bool[PaddleCount];
+    private readonly bool[] _completionIsLate = new bool[PaddleCount];
     private bool _enabled;
 
     // One movement, or change of what movements depend on, at a time.
@@ -280,6 +284,11 @@ public sealed partial class Mpc320Controller : DeviceBase, IPolarizationControll
             var paddle = BitOperations.Log2(status.Channel);
             var before = Interlocked.Exchange(ref _last[paddle], status);
             _paddles[paddle].Note(status);
+            if (frame.Id == AptId.MoveCompleted)
+            {
+                (_completionIsLate[paddle], _completionDue[paddle]) = (_completionDue[paddle], false);
+            }
+
             if (status.MotionError != (before?.MotionError ?? false))
             {
                 Publish(

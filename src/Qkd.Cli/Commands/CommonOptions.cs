@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using Qkd.Devices;
 using Qkd.Distillation;
@@ -18,7 +19,7 @@ internal static class CommonOptions
     /// <summary><c>--config F</c>.</summary>
     public static Option<string> Config() => new("--config", "-c")
     {
-        Description = "Configuration file. Any setting can follow as --Bench:Path:To:Setting=value.",
+        Description = "Configuration file.",
         DefaultValueFactory = _ => DefaultConfig,
         HelpName = "FILE",
     };
@@ -35,11 +36,19 @@ internal static class CommonOptions
         return !File.Exists(file) && file == DefaultConfig && File.Exists(beside) ? beside : file;
     }
 
-    /// <summary>The settings among the arguments that no option took. Anything else there is wrong use.</summary>
-    /// <exception cref="UsageException">An argument that is no setting.</exception>
-    public static IReadOnlyList<string> Overrides(ParseResult parsed)
+    /// <summary>What no option takes: settings, in place of those of the file.</summary>
+    public static Argument<string[]> Settings() => new("settings")
     {
-        foreach (var token in parsed.UnmatchedTokens)
+        Description = "Settings in place of the file's, each as --Bench:Path:To:Setting=value.",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
+    /// <summary>Checks that what stands in the place of settings is nothing else.</summary>
+    /// <exception cref="UsageException">An argument that is no setting.</exception>
+    public static IReadOnlyList<string> Overrides(IEnumerable<string>? settings)
+    {
+        string[] given = [.. settings ?? []];
+        foreach (var token in given)
         {
             if (!token.StartsWith("--", StringComparison.Ordinal) || !token.Contains(':', StringComparison.Ordinal) || !token.Contains('=', StringComparison.Ordinal))
             {
@@ -47,7 +56,21 @@ internal static class CommonOptions
             }
         }
 
-        return parsed.UnmatchedTokens;
+        return given;
+    }
+
+    /// <summary>Reads one of the names of an enumeration, in whatever case.</summary>
+    public static T? OneOf<T>(ArgumentResult result)
+        where T : struct, Enum
+    {
+        if (Enum.GetNames<T>().FirstOrDefault(name => name.Equals(result.Tokens[0].Value, StringComparison.OrdinalIgnoreCase)) is { } found)
+        {
+            return Enum.Parse<T>(found);
+        }
+
+        var names = string.Join(" or ", Enum.GetNames<T>().Select(name => name.ToLowerInvariant()));
+        result.AddError($"{((OptionResult)result.Parent!).Option.Name} {result.Tokens[0].Value}: it is {names}");
+        return null;
     }
 
     /// <summary>Reads a length of time such as <c>30s</c>, <c>10m</c>, <c>1h</c> or <c>500ms</c>.</summary>

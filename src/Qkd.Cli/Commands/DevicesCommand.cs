@@ -67,18 +67,17 @@ internal static class DevicesCommand
 
     private static Command Talk(string name, string description, bool snapshot)
     {
-        var addresses = new Argument<string[]>("address") { Arity = ArgumentArity.ZeroOrMore, Description = "Addresses; none for all instruments of the configuration." };
+        var addresses = new Argument<string[]>("address") { Arity = ArgumentArity.ZeroOrMore, Description = "Addresses; none for all instruments of the configuration. Settings can follow, each as --Bench:Path:To:Setting=value." };
         var driver = new Option<string?>("--driver", "-d") { Description = "Driver id; not needed for sim: addresses and for configured instruments.", HelpName = "ID" };
         var config = CommonOptions.Config();
         var json = CommonOptions.Json();
         var command = new Command(name, description) { addresses, driver, config, json };
-        command.TreatUnmatchedTokensAsErrors = false;
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
             // The argument also takes the settings that follow it.
             var given = (parsed.GetValue(addresses) ?? []).ToLookup(text => text.StartsWith("--", StringComparison.Ordinal));
             var options = BenchConfiguration.Bind(BenchConfiguration.Load(
-                CommonOptions.FindConfig(parsed.GetValue(config)!), [.. CommonOptions.Overrides(parsed), .. given[true]]));
+                CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(given[true])));
             var targets = Targets([.. given[false]], parsed.GetValue(driver), options);
             var results = new List<(Target Target, IDevice? Device, DeviceSnapshot? Snapshot, string? Error)>();
             foreach (var target in targets)

@@ -63,7 +63,7 @@ internal static class KeysCommand
     private static Command GetWithIds()
     {
         var access = new Access();
-        var ids = new Argument<string[]>("id") { Description = "Key ids that the peer was given.", Arity = ArgumentArity.OneOrMore };
+        var ids = new Argument<string[]>("id") { Description = "Key ids that the peer was given. Settings can follow, each as --Bench:Path:To:Setting=value.", Arity = ArgumentArity.OneOrMore };
         var command = access.On(new Command("get-with-ids", "Fetches the keys that the peer application has been given, by their ids.") { ids });
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
@@ -88,8 +88,14 @@ internal static class KeysCommand
     /// <summary>Who asks whom: by default an application of the configured bench, with the certificate that <c>qkd init</c> made.</summary>
     private sealed class Access
     {
+        private readonly Argument<string[]> _settings = CommonOptions.Settings();
         private readonly Option<string> _config = CommonOptions.Config();
-        private readonly Option<LinkEnd?> _node = new("--node") { Description = "The node to ask; the first of the configuration if absent.", HelpName = "alice|bob" };
+        private readonly Option<LinkEnd?> _node = new("--node")
+        {
+            Description = "The node to ask; the first of the configuration if absent.",
+            HelpName = "alice|bob",
+            CustomParser = CommonOptions.OneOf<LinkEnd>,
+        };
         private readonly Option<string?> _as = new("--as") { Description = "The application that asks (its certificate); sae-alice at Alice's node, sae-bob at Bob's.", HelpName = "SAE" };
         private readonly Option<string?> _peer = new("--peer") { Description = "The application at the other end.", HelpName = "SAE" };
         private readonly Option<string?> _url = new("--url") { Description = "A node elsewhere, e.g. https://kme-alice.lab:8443.", HelpName = "URL" };
@@ -104,14 +110,18 @@ internal static class KeysCommand
                 command.Add(option);
             }
 
-            command.TreatUnmatchedTokensAsErrors = false;
+            if (command.Arguments.Count == 0)
+            {
+                command.Add(_settings);
+            }
+
             return command;
         }
 
-        public Caller Open(ParseResult parsed, IEnumerable<string>? moreSettings = null)
+        public Caller Open(ParseResult parsed, IEnumerable<string>? settings = null)
         {
             var options = BenchConfiguration.Bind(BenchConfiguration.Load(
-                CommonOptions.FindConfig(parsed.GetValue(_config)!), [.. CommonOptions.Overrides(parsed), .. moreSettings ?? []]));
+                CommonOptions.FindConfig(parsed.GetValue(_config)!), CommonOptions.Overrides(settings ?? parsed.GetValue(_settings))));
             var end = parsed.GetValue(_node) ?? (options.Alice is not null ? LinkEnd.Alice : LinkEnd.Bob);
             var (own, other) = end == LinkEnd.Alice ? ("sae-alice", "sae-bob") : ("sae-bob", "sae-alice");
             var sae = parsed.GetValue(_as) ?? own;

@@ -17,11 +17,11 @@ internal static class RunCommand
     public static Command Create()
     {
         var config = CommonOptions.Config();
+        var settings = CommonOptions.Settings();
         var json = CommonOptions.Json();
         var duration = new Option<string?>("--for") { Description = "How long to run, e.g. 30s or 10m; until Ctrl-C if absent.", HelpName = "TIME" };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Log to stderr what happens." };
-        var command = new Command("run", "Runs the nodes that the configuration names, both or one, until the time is up or Ctrl-C.") { config, duration, json, verbose };
-        command.TreatUnmatchedTokensAsErrors = false;
+        var command = new Command("run", "Runs the nodes that the configuration names, both or one, until the time is up or Ctrl-C.") { settings, config, duration, json, verbose };
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
             TimeSpan? limit = null;
@@ -32,7 +32,7 @@ internal static class RunCommand
                     : throw new UsageException($"--for {text}: a length of time is written 30s, 10m, 1h or 500ms");
             }
 
-            var configuration = BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(parsed));
+            var configuration = BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(parsed.GetValue(settings)));
             var options = BenchConfiguration.Bind(configuration);
             var emulation = EmulationSettings.Load(configuration);
             return await RunAsync(options, emulation, limit, parsed.GetValue(json), parsed.GetValue(verbose), cancellationToken);

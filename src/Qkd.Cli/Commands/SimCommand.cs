@@ -12,14 +12,19 @@ internal static class SimCommand
     public static Command Create()
     {
         var config = CommonOptions.Config();
+        var settings = CommonOptions.Settings();
         var json = CommonOptions.Json();
-        var command = new Command("sim", "Serves the emulated instruments of the configuration until Ctrl-C.") { config, json };
-        command.TreatUnmatchedTokensAsErrors = false;
+        var command = new Command("sim", "Serves the emulated instruments of the configuration until Ctrl-C.") { settings, config, json };
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
-            var configuration = BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(parsed));
+            var configuration = BenchConfiguration.Load(CommonOptions.FindConfig(parsed.GetValue(config)!), CommonOptions.Overrides(parsed.GetValue(settings)));
             var folder = configuration["Bench:DataFolder"] ?? new BenchOptions().DataFolder;
             var emulation = EmulationSettings.Load(configuration);
+            if (!emulation.Enabled)
+            {
+                throw new ConfigurationException("Bench:Emulation", $"{parsed.GetValue(config)} describes no emulated instruments");
+            }
+
             await using var bench = new EmulatedBench(emulation, folder);
             await bench.StartAsync(cancellationToken);
             Print(bench, folder, parsed.GetValue(json));

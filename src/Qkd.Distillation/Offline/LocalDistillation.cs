@@ -24,6 +24,9 @@ public sealed record LocalReport
     /// <summary>Frames of error correction.</summary>
     public required int Frames { get; init; }
 
+    /// <summary>Frames of error correction for which more had to be told than at first.</summary>
+    public required int RetriedFrames { get; init; }
+
     /// <summary>Frames that could not be corrected, or not rightly, and were disclosed whole.</summary>
     public required int DisclosedFrames { get; init; }
 
@@ -113,6 +116,7 @@ public sealed class LocalDistillation(IReconciler reconciler, ISecretRandomness 
             Ledger = verified.Alice.Ledger,
             Rounds = aliceReconciliation.Rounds,
             Frames = aliceCorrected.FrameStarts.Count - 1,
+            RetriedFrames = aliceReconciliation.RetriedFrames,
             DisclosedFrames = aliceReconciliation.DisclosedFrames + bobVerification.DisclosedFrames,
             Bytes = logs.Alice.Bytes,
         };

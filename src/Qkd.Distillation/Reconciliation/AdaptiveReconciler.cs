@@ -92,6 +92,8 @@ public sealed class AdaptiveReconciler(IReconciler cascade, IReconciler ldpc, Re
 
         public int Rounds => inner.Rounds;
 
+        public int RetriedFrames => inner.RetriedFrames;
+
         public int DisclosedFrames => inner.DisclosedFrames;
 
         public CorrectedBlock Result => inner.Result;
@@ -120,6 +122,8 @@ public sealed class AdaptiveReconciler(IReconciler cascade, IReconciler ldpc, Re
         public bool StartsFirst => false;
 
         public int Rounds => _inner?.Rounds ?? 0;
+
+        public int RetriedFrames => _inner?.RetriedFrames ?? 0;
 
         public int DisclosedFrames => _inner?.DisclosedFrames ?? 0;
 

@@ -50,7 +50,10 @@ public interface IReconciliation : IDisposable
     /// <exception cref="DistillationException">The message is malformed or asks for more than a block may leak. The block is lost.</exception>
     bool Step(ReadOnlySpan<byte> received, IBufferWriter<byte> toSend);
 
-    /// <summary>Frames that could not be corrected and were disclosed whole.</summary>
+    /// <summary>Frames for which more had to be told than the first message did: of a one-way code, those that it did not decode at once. None of a method that talks anyway.</summary>
+    int RetriedFrames { get; }
+
+    /// <summary>Frames that could not be corrected and were disclosed whole: some of those retried.</summary>
     int DisclosedFrames { get; }
 
     /// <summary>The corrected block. To be taken once, after <see cref="Step"/> returned true.</summary>

@@ -128,19 +128,19 @@ public sealed record SymbolProbabilities(int XBasisOf256, IReadOnlyList<int> Int
         ArgumentNullException.ThrowIfNull(intensities);
         if (!(keyBasis is > 0 and < 1))
         {
-            throw new ArgumentException("The probability of the key basis must lie between 0 and 1.", nameof(keyBasis));
+            throw new ArgumentException("The probability of the key basis must lie between 0 and 1.");
         }
 
         if (intensities.Count is < 1 or > 4 || intensities.Any(p => !(p > 0)) || Math.Abs(intensities.Sum() - 1) > 1e-6)
         {
-            throw new ArgumentException("One to four positive intensity probabilities that sum to 1 are needed.", nameof(intensities));
+            throw new ArgumentException("One to four positive intensity probabilities that sum to 1 are needed.");
         }
 
         var weights = intensities.Select(p => Math.Max(1, (int)Math.Round(p * 256))).ToArray();
         weights[^1] = 256 - weights.SkipLast(1).Sum();
         if (weights[^1] < 1)
         {
-            throw new ArgumentException("The last intensity's probability is below 1/256.", nameof(intensities));
+            throw new ArgumentException("The last intensity's probability is below 1/256.");
         }
 
         return new(Math.Clamp((int)Math.Round((1 - keyBasis) * 256), 1, 255), weights);

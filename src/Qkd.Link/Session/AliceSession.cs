@@ -378,6 +378,11 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
                 _parts.Monitor.Alarm(AlarmKind.ClassicalChannel, $"block {block.Parameters.BlockId}: {reason}");
             }
 
+            if (_ending.IsCancellationRequested)
+            {
+                tally.CutOff();
+            }
+
             _parts.Monitor.BlockDiscarded(tally.Report, reason);
             if (e is not LinkException || !_ending.IsCancellationRequested)
             {

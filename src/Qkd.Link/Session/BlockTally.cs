@@ -45,6 +45,8 @@ internal sealed class BlockTally(BlockParameters parameters)
         PhaseErrorRate = block.Bound.PhaseErrorRate,
     };
 
+    public void CutOff() => Report = Report with { CutOff = true };
+
     public void Accepted(SecretKey key) => Report = Report with { SecretBits = key.LengthBits, Epsilon = key.Epsilon, Grade = key.Grade.ToString() };
 
     /// <summary>Gives the block up if an error rate known so far is above the limit.</summary>

@@ -387,6 +387,11 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 _parts.Monitor.Alarm(AlarmKind.ClassicalChannel, $"block {block.Parameters.BlockId}: {reason}");
             }
 
+            if (_ending.IsCancellationRequested)
+            {
+                tally.CutOff();
+            }
+
             _parts.Monitor.BlockDiscarded(tally.Report, reason);
             if (!_ending.IsCancellationRequested)
             {

@@ -246,6 +246,12 @@ public sealed record PolarizationOptions
     /// <summary>Pilot error rate above which key making stops and alignment begins anew.</summary>
     public double RealignAbove { get; init; } = 0.04;
 
+    /// <summary>
+    /// Pilot error rate below which a bench that was aligned by hand counts as aligned at the first look, its paddles unlearnt; 0 to learn and align always. Needs
+    /// <see cref="Tracking"/> off: who has not learnt the paddles cannot follow with them.
+    /// </summary>
+    public double AlignedBelow { get; init; }
+
     /// <summary>Measurements after which alignment is given up and an alarm raised.</summary>
     public int MaximumMeasurements { get; init; } = 40;
 }

@@ -41,6 +41,13 @@ public static class BenchOptionsValidator
             Receiver(bob.Receiver, problems);
             Attestations("Bench:Bob:Receiver:Attestations", bob.Receiver.Attestations, problems);
             Check(bob.Polarization.RealignAbove is > 0 and <= 0.5, "Bench:Bob:Polarization:RealignAbove", bob.Polarization.RealignAbove, "0 to 0.5", problems);
+            Check(
+                bob.Polarization.AlignedBelow is >= 0 and <= 0.5, "Bench:Bob:Polarization:AlignedBelow", bob.Polarization.AlignedBelow, "0 to 0.5", problems);
+            if (bob.Polarization is { AlignedBelow: > 0 and <= 0.5, Tracking: true })
+            {
+                problems.Add("Bench:Bob:Polarization:AlignedBelow: who has not learnt the paddles cannot follow with them; it needs Bench:Bob:Polarization:Tracking=false");
+            }
+
             Check(bob.Polarization.MaximumMeasurements is >= 6 and <= 1000, "Bench:Bob:Polarization:MaximumMeasurements", bob.Polarization.MaximumMeasurements, "6 to 1000", problems);
         }
 

@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Qkd.Devices;
+using Qkd.Link;
 using Qkd.Node.Configuration;
 using Qkd.Node.Status;
 using Qkd.Transports;
@@ -52,7 +53,7 @@ public sealed class DeviceSet : IAsyncDisposable
             throw new ConfigurationException($"{section}:Devices:{twice.Last()}", $"two devices are called '{twice.Key}'; case makes no difference");
         }
 
-        var opening = options.Select(pair => set.OpenOneAsync(pair.Key, pair.Value, catalog, book, time, cancellationToken)).ToArray();
+        var opening = options.Select(pair => set.OpenOneAsync(pair.Key, pair.Value, catalog, book, monitor, time, cancellationToken)).ToArray();
         try
         {
             await Task.WhenAll(opening);
@@ -124,7 +125,7 @@ public sealed class DeviceSet : IAsyncDisposable
     }
 
     private async Task<IDevice> OpenOneAsync(
-        string name, DeviceOptions options, DriverCatalog catalog, AddressBook book, TimeProvider time, CancellationToken cancellationToken)
+        string name, DeviceOptions options, DriverCatalog catalog, AddressBook book, NodeMonitor monitor, TimeProvider time, CancellationToken cancellationToken)
     {
         var path = $"{_section}:Devices:{name}";
         var driver = catalog.Find(options.Driver) ?? throw new ConfigurationException(
@@ -149,6 +150,11 @@ public sealed class DeviceSet : IAsyncDisposable
         try
         {
             var request = new DeviceOpenRequest { Name = name, Address = address, Options = options.Options, Time = time, Transcript = transcript };
+            if (address.Kind == DeviceAddressKind.Simulated && !book.Has(address.Name))
+            {
+                monitor.StateChanged(SessionState.Disconnected, $"waiting for {address.Text}, which is not in {book.Path} yet");
+            }
+
             return await driver.OpenAsync(await book.ResolveAsync(request, driver.Id, AddressBookWait, cancellationToken), cancellationToken);
         }
         catch (FormatException e)

@@ -55,6 +55,7 @@ public sealed class PolarizationAligner
     private readonly double[] _nominalWaves;
     private readonly double _errorLimit;
     private readonly int _maximumMeasurements;
+    private readonly double _alignedBelow;
     private readonly List<(double[] Degrees, Contrasts Seen)> _measurements = [];
     private readonly Random _random;
     private ModelFit? _fit;
@@ -63,14 +64,16 @@ public sealed class PolarizationAligner
     /// <param name="limits">The paddles.</param>
     /// <param name="errorLimit">Error rate, 0 to 0.5, above which the bench does not count as aligned.</param>
     /// <param name="maximumMeasurements">Measurements after which it gives up.</param>
+    /// <param name="alignedBelow">Error rate below which the bench counts as aligned at the first look, its paddles unlearnt; 0 to learn them always.</param>
     /// <param name="seed">Seed of the starting points of its searches.</param>
-    public PolarizationAligner(PaddleLimits limits, double errorLimit, int maximumMeasurements, int seed = 1)
+    public PolarizationAligner(PaddleLimits limits, double errorLimit, int maximumMeasurements, double alignedBelow = 0, int seed = 1)
     {
         ArgumentNullException.ThrowIfNull(limits);
         _limits = limits;
         _nominalWaves = [.. limits.RetardanceWaves];
         _errorLimit = errorLimit;
         _maximumMeasurements = maximumMeasurements;
+        _alignedBelow = alignedBelow;
         _random = new Random(seed);
     }
 
@@ -109,6 +112,12 @@ public sealed class PolarizationAligner
 
         // The bench as it was left: one look is enough to see whether it still stands.
         if (_measurements.Count == 1 && _fit is not null && _fit.ExtraError(here) < Tolerance && Holds(seen))
+        {
+            return new AlignmentStep.Aligned();
+        }
+
+        // A bench that was aligned by hand.
+        if (_measurements.Count == 1 && Math.Max(seen.ErrorZ, seen.ErrorX) < _alignedBelow)
         {
             return new AlignmentStep.Aligned();
         }

@@ -60,7 +60,7 @@ public sealed class PolarizationKeeper : IPolarizationKeeper
         _frameSeconds = frameSlots / slotRateHertz;
         _limits = new PaddleLimits(
             controller.Actuators.Max(a => a.Minimum), controller.Actuators.Min(a => a.Maximum), [.. controller.Actuators.Select(a => a.NominalRetardanceWaves!.Value)]);
-        _aligner = new PolarizationAligner(_limits, options.RealignAbove, options.MaximumMeasurements);
+        _aligner = new PolarizationAligner(_limits, options.RealignAbove, options.MaximumMeasurements, options.AlignedBelow);
     }
 
     /// <inheritdoc/>

@@ -120,7 +120,7 @@ public sealed class NodeMonitor : ILinkMonitor
             _recent.Enqueue((_time.GetUtcNow(), 0, report.SiftedBits, 0));
 
             // A block that was cut off says nothing; one that was measured and gave nothing does.
-            if (report.TestCounts.Count > 0)
+            if (report is { TestCounts.Count: > 0, CutOff: false })
             {
                 withoutKey = ++_blocksWithoutKey;
             }

@@ -16,6 +16,12 @@ internal sealed class BlockRun(SiftingRun light)
 
     public IReconciler Reconciler { get; init; } = new CascadeReconciler();
 
+    /// <summary>What the ends expect, as a share of the error rate that the test bits show.</summary>
+    public double ExpectedShare { get; init; } = 1;
+
+    /// <summary>Frames of the correction of which more had to be told than at first.</summary>
+    public int RetriedFrames { get; private set; }
+
     /// <summary>What the messages were about, in their order.</summary>
     public List<string> Messages { get; } = [];
 
@@ -60,9 +66,10 @@ internal sealed class BlockRun(SiftingRun light)
         using var aliceSifted = aliceSifter.Complete(Carry(LinkEnd.Bob, "test bits", bobTest));
         using var bobSifted = bobSifter.Complete(Carry(LinkEnd.Alice, "test bits", aliceTest));
 
-        using var aliceReconciliation = Reconciler.Begin(aliceSifted, LinkEnd.Alice, new(aliceSifted.TestErrorRate));
-        using var bobReconciliation = Reconciler.Begin(bobSifted, LinkEnd.Bob, new(bobSifted.TestErrorRate));
+        using var aliceReconciliation = Reconciler.Begin(aliceSifted, LinkEnd.Alice, new(ExpectedShare * aliceSifted.TestErrorRate));
+        using var bobReconciliation = Reconciler.Begin(bobSifted, LinkEnd.Bob, new(ExpectedShare * bobSifted.TestErrorRate));
         Talk(aliceReconciliation.Step, bobReconciliation.Step, "parities", "questions");
+        RetriedFrames = bobReconciliation.RetriedFrames;
         using var aliceCorrected = aliceReconciliation.Result;
         using var bobCorrected = bobReconciliation.Result;
 

@@ -1,3 +1,4 @@
+using Qkd.Devices;
 using Qkd.Distillation.Tests.Sifting;
 using Shouldly;
 
@@ -13,10 +14,37 @@ public sealed class WholeBlockTests
     private static readonly Lazy<SiftingRun> LongLight = new(() => SiftingRun.OfLight(
         3, Blocks.Parameters(frames: 8, frameSlots: 1 << 19, pilotSlots: 4096, security: new(1e-4), grade: KeyGrade.Attested), .01));
 
-    [Fact]
-    public void Two_ends_get_the_same_key_of_the_stated_length()
+    /// <summary>The methods of error correction, the way through the one-way codes' further rounds included.</summary>
+    public enum Correction
     {
-        var run = new BlockRun(Light.Value).Run();
+        Cascade,
+        Ldpc,
+        LdpcAskedAgain,
+        Auto,
+    }
+
+    private static BlockRun RunOf(Correction correction, Func<int, LinkEnd, byte[], byte[]>? onTheWay = null) => new(Light.Value)
+    {
+        Reconciler = correction switch
+        {
+            Correction.Cascade => new CascadeReconciler(),
+            Correction.Auto => AdaptiveReconciler.Create(ReconciliationMethod.Auto, OperatingSystemRandomness.Instance),
+            _ => new LdpcReconciler(OperatingSystemRandomness.Instance),
+        },
+
+        // Too little is told if fewer errors are expected than there are.
+        ExpectedShare = correction == Correction.LdpcAskedAgain ? 0.8 : 1,
+        OnTheWay = onTheWay ?? (static (_, _, message) => message),
+    };
+
+    [Theory]
+    [InlineData(Correction.Cascade)]
+    [InlineData(Correction.Ldpc)]
+    [InlineData(Correction.LdpcAskedAgain)]
+    [InlineData(Correction.Auto)]
+    public void Two_ends_get_the_same_key_of_the_stated_length(Correction correction)
+    {
+        var run = RunOf(correction).Run();
         run.Lost.ShouldBeNull();
         run.BobKey.ShouldBe(run.AliceKey);
         run.AliceKey!.Length.ShouldBe((int)(run.Verified!.Bound().StatedLength / 8));
@@ -24,39 +52,41 @@ public sealed class WholeBlockTests
         run.Epsilon.ShouldBe(new SecurityParameters(1e-4).Total() + Math.Pow(2, -94));
         run.Verified.KeyErrorRate.ShouldBeInRange(.005, .02);
 
+        (run.RetriedFrames > 0).ShouldBe(correction == Correction.LdpcAskedAgain);
+
         // Another seed, another key.
-        new BlockRun(Light.Value).Run().AliceKey!.SequenceEqual(run.AliceKey).ShouldBeFalse();
+        RunOf(correction).Run().AliceKey!.SequenceEqual(run.AliceKey).ShouldBeFalse();
     }
 
     /// <summary>One bit of one message: of every kind of message and at every place in turn, and of a sample of the rest.</summary>
-    [Fact]
-    public void A_bit_turned_over_on_its_way_loses_the_block()
+    [Theory]
+    [InlineData(Correction.Cascade)]
+    [InlineData(Correction.Ldpc)]
+    [InlineData(Correction.LdpcAskedAgain)]
+    public void A_bit_turned_over_on_its_way_loses_the_block(Correction correction)
     {
-        var kinds = new BlockRun(Light.Value).Run().Messages;
+        var kinds = RunOf(correction).Run().Messages;
         var random = new Random(2);
         var first = kinds.Distinct().SelectMany(kind => new[] { kinds.IndexOf(kind), kinds.LastIndexOf(kind) });
         foreach (var which in first.Concat(Enumerable.Range(0, 60).Select(_ => random.Next(kinds.Count))).ToArray())
         {
             var spoiled = false;
-            var run = new BlockRun(Light.Value)
+            var run = RunOf(correction, (number, _, message) =>
             {
-                OnTheWay = (number, _, message) =>
+                if (number != which)
                 {
-                    if (number != which)
-                    {
-                        return message;
-                    }
-
-                    spoiled = true;
-                    if (message.Length == 0)
-                    {
-                        return [0];
-                    }
-
-                    message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
                     return message;
-                },
-            }.Run();
+                }
+
+                spoiled = true;
+                if (message.Length == 0)
+                {
+                    return [0];
+                }
+
+                message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
+                return message;
+            }).Run();
 
             // The number of messages varies a little from run to run with the order of Bob's questions; the last is Alice's tag.
             spoiled.ShouldBeTrue();
@@ -70,33 +100,32 @@ public sealed class WholeBlockTests
     [InlineData("test bits")]
     [InlineData("parities")]
     [InlineData("questions")]
+    [InlineData("parities", Correction.LdpcAskedAgain)]
+    [InlineData("questions", Correction.LdpcAskedAgain)]
     [InlineData("tags")]
     [InlineData("verdicts")]
     [InlineData("length")]
     [InlineData("seed")]
     [InlineData("tag")]
-    public void A_message_replaced_by_an_earlier_one_loses_the_block(string kind)
+    public void A_message_replaced_by_an_earlier_one_loses_the_block(string kind, Correction correction = Correction.Cascade)
     {
-        var kinds = new BlockRun(Light.Value).Run().Messages;
+        var kinds = RunOf(correction).Run().Messages;
         var which = kinds.LastIndexOf(kind);
         foreach (var distance in Enumerable.Range(1, Math.Min(3, which)))
         {
             var earlier = new List<byte[]>();
             var changed = false;
-            var run = new BlockRun(Light.Value)
+            var run = RunOf(correction, (number, _, message) =>
             {
-                OnTheWay = (number, _, message) =>
+                earlier.Add(message);
+                if (number != which)
                 {
-                    earlier.Add(message);
-                    if (number != which)
-                    {
-                        return message;
-                    }
+                    return message;
+                }
 
-                    changed = !message.SequenceEqual(earlier[number - distance]);
-                    return [.. earlier[number - distance]];
-                },
-            }.Run();
+                changed = !message.SequenceEqual(earlier[number - distance]);
+                return [.. earlier[number - distance]];
+            }).Run();
             changed.ShouldBeTrue();
             Lost(run, $"{kind} replaced by the {distance}. before it", aliceMayHaveKey: which == kinds.Count - 1);
         }
@@ -192,6 +221,8 @@ public sealed class WholeBlockTests
             public bool StartsFirst => inner.StartsFirst;
 
             public int Rounds => inner.Rounds;
+
+            public int RetriedFrames => inner.RetriedFrames;
 
             public int DisclosedFrames => inner.DisclosedFrames;
 

@@ -149,6 +149,41 @@ public sealed class Mpc320ControllerTests
         peer.Positions[1].ShouldBe(161);
     }
 
+    /// <summary>On a slow line a status may end a movement before the instrument's own word for it; the next movement may be to a place a count away.</summary>
+    [Fact]
+    public async Task What_is_still_said_of_an_earlier_movement_does_not_end_the_next()
+    {
+        await using var peer = new AptPeer();
+        var moves = 0;
+        peer.Override = async frame =>
+        {
+            if (frame is not [0x53, 0x04, ..])
+            {
+                return false;
+            }
+
+            var (channel, target) = (AptPeer.ChannelOf(frame), AptPeer.TargetOf(frame));
+            if (moves++ == 0)
+            {
+                peer.Arrive(channel, target);
+                await peer.SendStatusAsync(channel);
+            }
+            else
+            {
+                await peer.SendCompletedAsync(channel, 161);
+                await Task.Delay(50, TestLimits.Token);
+                peer.Arrive(channel, target);
+                await peer.SendCompletedAsync(channel, target);
+            }
+
+            return true;
+        };
+        await using var controller = await OpenAsync(peer);
+        await controller.MovePaddleAsync(1, 161 * 170.0 / 1370, TestLimits.Token).WithinLimit();
+        await controller.MovePaddleAsync(1, 162 * 170.0 / 1370, TestLimits.Token).WithinLimit();
+        peer.Positions[1].ShouldBe(162);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

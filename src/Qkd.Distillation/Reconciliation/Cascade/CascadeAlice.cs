@@ -45,6 +45,8 @@ internal sealed class CascadeAlice : IReconciliation
 
     public int Rounds { get; private set; }
 
+    public int RetriedFrames => 0;
+
     public int DisclosedFrames => 0;
 
     public CorrectedBlock Result => _result ?? (_finished

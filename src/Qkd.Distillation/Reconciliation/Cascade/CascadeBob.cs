@@ -26,6 +26,8 @@ internal sealed class CascadeBob(SiftedBlock block) : IReconciliation
 
     public int Rounds { get; private set; }
 
+    public int RetriedFrames => 0;
+
     public int DisclosedFrames => 0;
 
     public CorrectedBlock Result => _result ?? (_finished ? _result = Correct() : throw new InvalidOperationException("The reconciliation has not finished."));

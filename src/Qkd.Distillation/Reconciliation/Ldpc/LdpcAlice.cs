@@ -31,6 +31,8 @@ internal sealed class LdpcAlice : IReconciliation
 
     public int Rounds { get; private set; }
 
+    public int RetriedFrames => _plan?.FramesToldMore ?? 0;
+
     public int DisclosedFrames => _plan?.FramesToldWhole ?? (_finished ? 1 : 0);
 
     public CorrectedBlock Result =>

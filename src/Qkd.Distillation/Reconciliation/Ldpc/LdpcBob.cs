@@ -22,6 +22,8 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
 
     public int Rounds { get; private set; }
 
+    public int RetriedFrames => _plan?.FramesToldMore ?? 0;
+
     public int DisclosedFrames => _plan?.FramesToldWhole ?? (_finished ? 1 : 0);
 
     public CorrectedBlock Result => _result ?? (_finished ? _result = Finish() : throw new InvalidOperationException("The reconciliation has not finished."));

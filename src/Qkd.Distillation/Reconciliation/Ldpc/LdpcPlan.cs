@@ -80,6 +80,9 @@ internal sealed class LdpcPlan
         Check();
     }
 
+    /// <summary>Frames of which more was told than the syndrome.</summary>
+    public int FramesToldMore => Enumerable.Range(0, Frames).Count(frame => _toldWhole[frame] || _puncturedTold[frame] + _keyBitsTold[frame] > 0);
+
     /// <summary>Frames that were told whole.</summary>
     public int FramesToldWhole => _toldWhole.Count(whole => whole);
 
