@@ -92,7 +92,7 @@ internal struct PolynomialHash
         while (whole >= 2)
         {
             var moved = buffer[..Math.Min(GroupWords, whole & ~1)];
-            BitShift.Down(words, shift, moved);
+            BitRange.Copy(words, shift, moved);
             AppendBlocks(moved);
             words = words[moved.Length..];
             whole -= moved.Length;

@@ -95,6 +95,33 @@ internal static class BitRange
         }
     }
 
+    /// <summary>Adds <paramref name="count"/> bits from a place of one to a place of another; nothing beside them changes.</summary>
+    public static void Add(ReadOnlySpan<ulong> from, int fromBit, Span<ulong> to, int toBit, int count)
+    {
+        while (count > 0)
+        {
+            var (word, shift) = (toBit >> 6, toBit & 63);
+            var taken = Math.Min(count, 64 - shift);
+            to[word] ^= Read(from, fromBit, taken) << shift;
+            fromBit += taken;
+            toBit += taken;
+            count -= taken;
+        }
+    }
+
+    /// <summary>Reads 1 to 64 bits.</summary>
+    public static ulong Read(ReadOnlySpan<ulong> words, int bit, int count)
+    {
+        var (word, shift) = (bit >> 6, bit & 63);
+        var bits = words[word] >> shift;
+        if (shift + count > 64)
+        {
+            bits |= words[word + 1] << (64 - shift);
+        }
+
+        return count == 64 ? bits : bits & ((1UL << count) - 1);
+    }
+
     private static ulong Joined(ReadOnlySpan<ulong> words, int word, int shift)
     {
         var lower = (uint)word < (uint)words.Length ? words[word] : 0;

@@ -107,7 +107,8 @@ public static class BenchOptionsValidator
                 throw new ArgumentException("as many probabilities as intensities are needed");
             }
 
-            _ = SymbolProbabilities.FromProbabilities(protocol.KeyBasisProbability, protocol.IntensityProbabilities);
+            // The key basis has been checked: what is wrong here is wrong with the intensities.
+            _ = SymbolProbabilities.FromProbabilities(0.5, protocol.IntensityProbabilities);
         }
         catch (ArgumentException e)
         {

@@ -69,16 +69,35 @@ public sealed class BitArithmeticTests
         },
         iter: Trials);
 
+    /// <summary>Whole words from any place on, before the first and after the last bit too.</summary>
     [Fact]
-    public void Shifted_words_are_those_of_a_longer_number() => Gen.Select(Word.Array[1, 40], Gen.Int[1, 63]).Sample((words, shift) =>
+    public void A_range_of_words_begins_anywhere() => Gen.Select(Word.Array[0, 40], Gen.Int[-300, 3000], Gen.Int[0, 40]).Sample((words, from, length) =>
     {
-        var destination = new ulong[words.Length - 1];
-        BitShift.Down(words, shift, destination);
-        for (var i = 0; i < destination.Length; i++)
+        var copied = new ulong[length];
+        BitRange.Copy(words, from, copied);
+        var added = new ulong[length];
+        BitRange.Add(words, -from, added);
+        for (var bit = 0; bit < 64 * length; bit++)
         {
-            destination[i].ShouldBe((ulong)(new UInt128(words[i + 1], words[i]) >> shift));
+            Bit(copied, bit).ShouldBe(Bit(words, from + bit));
+            Bit(added, bit).ShouldBe(Bit(words, from + bit));
         }
     });
+
+    [Fact]
+    public void A_run_of_bits_is_added_from_any_place_to_any_other() =>
+        Gen.Select(Word.Array[3, 20], Word.Array[3, 20], Gen.Int[0, 63], Gen.Int[0, 63], Gen.Int[0, 128]).Sample((source, target, fromBit, toBit, count) =>
+        {
+            var before = (ulong[])target.Clone();
+            BitRange.Add(source, fromBit, target, toBit, count);
+            for (var bit = 0; bit < 64 * target.Length; bit++)
+            {
+                var inside = bit >= toBit && bit < toBit + count;
+                Bit(target, bit).ShouldBe(Bit(before, bit) ^ (inside ? Bit(source, fromBit + bit - toBit) : 0));
+            }
+        });
+
+    private static ulong Bit(ulong[] words, int bit) => bit >= 0 && bit >> 6 < words.Length ? words[bit >> 6] >> bit & 1 : 0;
 
     [Fact]
     public void The_modulus_is_that_of_the_field()
@@ -146,7 +165,7 @@ public sealed class BitArithmeticTests
         appender.AppendSelected(values, masks, 64 * 5_000);
         appender.Append(0, 63);
         var shifted = new ulong[5_000];
-        BitShift.Down(appender.Words, 1, shifted);
+        BitRange.Copy(appender.Words, 1, shifted);
         shifted.ShouldBe(values);
         Should.Throw<ArgumentException>(() => appender.AppendSelected([1], [3], 1));
     }

@@ -147,7 +147,7 @@ internal sealed class LdpcAlice : IReconciliation
         for (; start < end; start += 64)
         {
             var count = Math.Min(64, end - start);
-            answer.Append(BitRuns.Read(_bits.Key.Words, start, count), count);
+            answer.Append(BitRange.Read(_bits.Key.Words, start, count), count);
         }
     }
 
@@ -160,7 +160,7 @@ internal sealed class LdpcAlice : IReconciliation
         var (before, punctured) = (-1, 0);
         for (var i = 0; i < count; i++)
         {
-            var symbol = (int)BitRuns.Read(numbers, i * width, width);
+            var symbol = (int)BitRange.Read(numbers, i * width, width);
             if (symbol <= before || symbol >= _plan.Code.Symbols || layout.IsShortened(symbol))
             {
                 throw reader.Malformed($"it asks for symbol {symbol}");

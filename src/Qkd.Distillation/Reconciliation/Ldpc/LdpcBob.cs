@@ -120,7 +120,7 @@ internal sealed class LdpcBob(SiftedBlock block) : IReconciliation
             if (frame.Asked.Count == 0)
             {
                 plan.CountWhole(frame.Number);
-                BitRuns.Add(answer.Words, next, _corrected!.Words, plan.Start(frame.Number), frame.Layout.KeyBits);
+                BitRange.Add(answer.Words, next, _corrected!.Words, plan.Start(frame.Number), frame.Layout.KeyBits);
                 next += frame.Layout.KeyBits;
                 _open.Remove(frame);
                 continue;

@@ -76,7 +76,7 @@ internal sealed class LdpcFrame
     {
         for (var column = 0; column < _first.Length; column++)
         {
-            BitRuns.Add(key, start, symbols, (column * _code.Lift) + _first[column], _count[column]);
+            BitRange.Add(key, start, symbols, (column * _code.Lift) + _first[column], _count[column]);
             start += _count[column];
         }
     }
@@ -89,7 +89,7 @@ internal sealed class LdpcFrame
     {
         for (var column = 0; column < _first.Length; column++)
         {
-            BitRuns.Add(symbols, (column * _code.Lift) + _first[column], key, start, _count[column]);
+            BitRange.Add(symbols, (column * _code.Lift) + _first[column], key, start, _count[column]);
             start += _count[column];
         }
     }
@@ -102,7 +102,7 @@ internal sealed class LdpcFrame
         var taken = 0;
         foreach (var column in _code.PuncturedColumns)
         {
-            BitRuns.Add(random, taken, symbols, column * _code.Lift, _first[column]);
+            BitRange.Add(random, taken, symbols, column * _code.Lift, _first[column]);
             taken += _first[column];
         }
     }
@@ -119,35 +119,4 @@ internal sealed class LdpcFrame
 
     /// <summary>What of a total falls to the part from a to b of a whole.</summary>
     private static int Part(int total, int from, int to, int whole) => (int)(((long)total * to / whole) - ((long)total * from / whole));
-}
-
-/// <summary>Runs of bits at any place of packed words.</summary>
-internal static class BitRuns
-{
-    /// <summary>Adds (exclusive or) a run of bits to another.</summary>
-    public static void Add(ReadOnlySpan<ulong> from, int fromBit, Span<ulong> to, int toBit, int count)
-    {
-        while (count > 0)
-        {
-            var (word, shift) = (toBit >> 6, toBit & 63);
-            var taken = Math.Min(count, 64 - shift);
-            to[word] ^= Read(from, fromBit, taken) << shift;
-            fromBit += taken;
-            toBit += taken;
-            count -= taken;
-        }
-    }
-
-    /// <summary>Reads 1 to 64 bits.</summary>
-    public static ulong Read(ReadOnlySpan<ulong> words, int bit, int count)
-    {
-        var (word, shift) = (bit >> 6, bit & 63);
-        var bits = words[word] >> shift;
-        if (shift + count > 64)
-        {
-            bits |= words[word + 1] << (64 - shift);
-        }
-
-        return count == 64 ? bits : bits & ((1UL << count) - 1);
-    }
 }
