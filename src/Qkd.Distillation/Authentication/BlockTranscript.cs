@@ -25,7 +25,8 @@ public sealed class BlockTranscript(long blockId)
     /// <summary>Most messages that a block may have.</summary>
     public const int MaximumMessages = 1 << 28;
 
-    private const int ChunkBytes = 256 * 1024;
+    // Below the size from which an array is a large object, which only a full collection frees.
+    private const int ChunkBytes = 64 * 1024;
 
     private readonly List<Entry>[] _messages = [[], []];
     private readonly List<TranscriptDirection> _order = [];

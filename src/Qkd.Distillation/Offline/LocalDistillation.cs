@@ -125,24 +125,24 @@ public sealed class LocalDistillation(IReconciler reconciler, ISecretRandomness 
     /// <summary>Two ends speak in turn, Alice first, until both have finished.</summary>
     private static void Talk(Turn alice, Turn bob, Logs logs)
     {
-        var buffer = new ArrayBufferWriter<byte>();
+        var (fromAlice, fromBob) = (new ArrayBufferWriter<byte>(), new ArrayBufferWriter<byte>());
         ReadOnlySpan<byte> message = [];
         for (var (aliceDone, bobDone) = (false, false); !(aliceDone && bobDone);)
         {
-            buffer.ResetWrittenCount();
-            aliceDone = alice(message, buffer);
-            if (buffer.WrittenCount == 0)
+            fromAlice.ResetWrittenCount();
+            aliceDone = alice(message, fromAlice);
+            if (fromAlice.WrittenCount == 0)
             {
                 // Alice had nothing to add: Bob has ended too.
                 break;
             }
 
-            message = logs.Carry(LinkEnd.Alice, buffer.WrittenSpan);
+            message = logs.Carry(LinkEnd.Alice, fromAlice.WrittenSpan);
             if (!bobDone)
             {
-                buffer.ResetWrittenCount();
-                bobDone = bob(message, buffer);
-                message = buffer.WrittenCount == 0 ? [] : logs.Carry(LinkEnd.Bob, buffer.WrittenSpan);
+                fromBob.ResetWrittenCount();
+                bobDone = bob(message, fromBob);
+                message = fromBob.WrittenCount == 0 ? [] : logs.Carry(LinkEnd.Bob, fromBob.WrittenSpan);
             }
         }
     }

@@ -29,12 +29,12 @@ public sealed record ReconciliationForecast(ReconciliationMethod Method, double 
     // Measured on one core by `qkd benchmark` and the tables of docs/performance.md: QBER, f, rounds, Mb/s. Between them straight lines.
     private static readonly (double Qber, double Efficiency, double Rounds, double Megabits)[] CascadeTable =
     [
-        (0.005, 1.04, 330, 260), (0.01, 1.04, 330, 200), (0.02, 1.04, 300, 150), (0.03, 1.04, 420, 150), (0.05, 1.045, 700, 140), (0.08, 1.06, 830, 70), (0.11, 1.065, 810, 60),
+        (0.005, 1.037, 450, 260), (0.01, 1.037, 450, 200), (0.02, 1.04, 450, 150), (0.03, 1.04, 500, 140), (0.05, 1.042, 950, 110), (0.08, 1.056, 1100, 75), (0.11, 1.062, 1150, 70),
     ];
 
     private static readonly (double Qber, double Efficiency, double Rounds, double Megabits)[] LdpcTable =
     [
-        (0.005, 1.35, 1.2, 120), (0.01, 1.25, 1.2, 90), (0.02, 1.16, 1.2, 55), (0.03, 1.15, 1.2, 50), (0.05, 1.13, 1.2, 45), (0.08, 1.12, 1.2, 45), (0.11, 1.12, 1.2, 40),
+        (0.005, 1.34, 1.2, 85), (0.01, 1.24, 1.2, 80), (0.02, 1.163, 1.2, 55), (0.03, 1.147, 1.2, 55), (0.05, 1.133, 1.2, 40), (0.08, 1.116, 1.2, 45), (0.11, 1.126, 1.2, 40),
     ];
 
     /// <summary>The forecast of a method at an error rate, from what was measured.</summary>

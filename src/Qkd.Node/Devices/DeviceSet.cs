@@ -17,6 +17,8 @@ public sealed class DeviceSet : IAsyncDisposable
     private readonly Dictionary<string, IDevice> _devices = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<IDisposable> _owned = [];
     private readonly string _section;
+    private readonly CancellationTokenSource _loss = new();
+    private DeviceDisconnectedException? _lost;
 
     private DeviceSet(string section) => _section = section;
 
@@ -70,6 +72,7 @@ public sealed class DeviceSet : IAsyncDisposable
             monitor.DeviceChanged(new(
                 name, options[name].Driver, device.Address.Text, device.Identity, DeviceEventKind.Healthy, "open", time.GetUtcNow()));
             set._owned.Add(device.Events.Subscribe(monitor.DeviceReported));
+            set._owned.Add(device.Events.Subscribe(reported => set.Note(reported, device.Address.Text)));
             Log.DeviceOpened(logger, node, name, device.Identity.ToString(), device.Address.Text);
         }
 
@@ -90,12 +93,43 @@ public sealed class DeviceSet : IAsyncDisposable
         };
     }
 
+    /// <summary>
+    /// Does something for which all instruments are needed, also those that nobody asks anything meanwhile: without the attenuator nobody knows how bright
+    /// the light is.
+    /// </summary>
+    /// <param name="work">Is cancelled when an instrument's connection is lost.</param>
+    /// <param name="cancellationToken">Ends the work.</param>
+    /// <exception cref="DeviceDisconnectedException">An instrument was lost, and the work has ended.</exception>
+    public async Task UseAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _loss.Token);
+        try
+        {
+            await work(either.Token);
+        }
+        catch (OperationCanceledException) when (Volatile.Read(ref _lost) is { } lost && !cancellationToken.IsCancellationRequested)
+        {
+            throw lost;
+        }
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         if (await CloseAsync(_devices.Values) is { } problem)
         {
             ExceptionDispatchInfo.Throw(problem);
+        }
+    }
+
+    private void Note(DeviceEvent reported, string address)
+    {
+        // Not on the thread that reads the instrument's messages.
+        if (reported.Kind == DeviceEventKind.Disconnected
+            && Interlocked.CompareExchange(ref _lost, new(reported.Device, address, reported.Detail), null) is null)
+        {
+            _ = _loss.CancelAsync();
         }
     }
 

@@ -77,7 +77,7 @@ public sealed class AliceNode : INode
             {
                 await using var devices = await DeviceSet.OpenAsync(
                     Name, "Bench:Alice", _options.Devices, _parts.Catalog, _parts.Book, Monitor, _parts.Time, _logger, cancellationToken);
-                await ServeAsync(devices, cancellationToken);
+                await devices.UseAsync(token => ServeAsync(devices, token), cancellationToken);
             }
             catch (DeviceException e)
             {

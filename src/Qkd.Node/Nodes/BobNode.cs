@@ -63,7 +63,7 @@ public sealed class BobNode : INode
             {
                 await using var devices = await DeviceSet.OpenAsync(
                     Name, "Bench:Bob", _options.Devices, _parts.Catalog, _parts.Book, Monitor, _parts.Time, _logger, cancellationToken);
-                await ReceiveAsync(devices, limit, cancellationToken);
+                await devices.UseAsync(token => ReceiveAsync(devices, limit, token), cancellationToken);
             }
             catch (DeviceException e)
             {
