@@ -26,7 +26,8 @@ public sealed record ReconciliationForecast(ReconciliationMethod Method, double 
     /// <summary>Share of the sifted bits that is secret before error correction is paid for, where no block has told better.</summary>
     public const double UsualSecretShare = 0.5;
 
-    // Measured on one core by `qkd benchmark` and the tables of docs/performance.md: QBER, f, rounds, Mb/s. Between them straight lines.
+    // QBER, f, rounds, Mb/s; between them straight lines. Efficiency and rounds are those of the tables of docs/performance.md. The speeds are no more than a cautious
+    // start, below what a quiet machine measures: each block corrects them.
     private static readonly (double Qber, double Efficiency, double Rounds, double Megabits)[] CascadeTable =
     [
         (0.005, 1.037, 450, 260), (0.01, 1.037, 450, 200), (0.02, 1.04, 450, 150), (0.03, 1.04, 500, 140), (0.05, 1.042, 950, 110), (0.08, 1.056, 1100, 75), (0.11, 1.062, 1150, 70),
