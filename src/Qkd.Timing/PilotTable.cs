@@ -3,7 +3,7 @@ using Qkd.Devices;
 namespace Qkd.Timing;
 
 /// <summary>The pilots of the frames in question: which of their slots carry a signal, and what was sent in them.</summary>
-internal sealed class PilotTable(TagReceiverSettings settings)
+internal sealed class PilotTable(int pilotSlots, int vacuumIntensity)
 {
     private const int Kept = 512;
 
@@ -19,8 +19,8 @@ internal sealed class PilotTable(TagReceiverSettings settings)
                 _packed.Clear();
             }
 
-            words = new ulong[PackedSymbols.WordCount(settings.PilotSlots)];
-            Pilot.Fill(frame, settings.VacuumIntensity, words);
+            words = new ulong[PackedSymbols.WordCount(pilotSlots)];
+            Pilot.Fill(frame, vacuumIntensity, words);
             _packed[frame] = words;
         }
 

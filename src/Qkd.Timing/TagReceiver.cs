@@ -63,7 +63,7 @@ public sealed class TagReceiver : IDisposable
 
         _settings = settings;
         _comb = new SlotComb(settings);
-        _pilots = new PilotTable(settings);
+        _pilots = new PilotTable(settings.PilotSlots, settings.VacuumIntensity);
         _search = new PilotSearch(settings, _pilots);
         _assembler = new FrameAssembler(settings, _pilots, random);
         _markersPerFrame = settings.FrameSlots / settings.MarkerDivisor;

@@ -1,0 +1,203 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
+namespace Qkd.Timing.Clocks;
+
+/// <summary>
+/// Finds which number the slots have, anywhere in a frame and in one of several frames, by the pilots: where signal slots click and vacuum slots do
+/// not. The clicks are gathered until one numbering stands out.
+/// </summary>
+/// <remarks>
+/// For a numbering the score is the clicks in the pilots' signal slots less those in their vacuum slots. At a wrong numbering each of its C clicks
+/// counts +1 or -1 evenly, so the score is above z √C with a probability of at most exp(-z²/2) (Hoeffding 1963). With N numberings a wrong
+/// one is chosen with a probability of at most p for z = √(2 ln(N/p)).
+/// </remarks>
+internal sealed class PilotNumbering
+{
+    /// <summary>Clicks kept at most; older ones are forgotten.</summary>
+    private const int ManyClicks = 1 << 19;
+
+    /// <summary>Clicks gathered before the first look.</summary>
+    private const int FewestClicks = 400;
+
+    private readonly PilotTable _pilots;
+    private readonly int _frameSlots;
+    private readonly int _pilotSlots;
+    private readonly long _firstFrame;
+    private readonly int _frames;
+    private readonly double _falseProbability;
+    private readonly int _mostClicks;
+    private readonly List<long> _clicks = [];
+    private readonly Dictionary<long, short[]> _signs = [];
+    private short[] _scores = [];
+    private int[] _counts = [];
+    private int _nextLook = FewestClicks;
+
+    /// <summary>Starts a search.</summary>
+    /// <param name="settings">Frames and pilots.</param>
+    /// <param name="pilots">The pilots.</param>
+    /// <param name="firstFrame">First frame that slot 0 of the clicks' own numbering may lie in.</param>
+    /// <param name="frames">And how many from there on.</param>
+    public PilotNumbering(SignalClockSettings settings, PilotTable pilots, long firstFrame, int frames)
+    {
+        _pilots = pilots;
+        (_frameSlots, _pilotSlots) = (settings.FrameSlots, settings.PilotSlots);
+        (_firstFrame, _frames) = (Math.Max(0, firstFrame), frames);
+        _falseProbability = settings.FalseLockProbability;
+
+        // A score is a short: the clicks in pilots must fit.
+        _mostClicks = (int)Math.Min(ManyClicks, 30_000L * _frameSlots / _pilotSlots);
+    }
+
+    /// <summary>Standard deviations by which the right numbering must stand out.</summary>
+    public double LeastSigmas => Math.Sqrt(2 * Math.Log((double)_frames * _frameSlots / _falseProbability));
+
+    /// <summary>Adds slots with clicks, ascending, each slot once, numbered from wherever the search began.</summary>
+    public void Add(ReadOnlySpan<long> slots)
+    {
+        if (_clicks.Count + slots.Length > _mostClicks)
+        {
+            _clicks.RemoveRange(0, Math.Min(_clicks.Count, _mostClicks / 2));
+        }
+
+        _clicks.AddRange(slots[..Math.Min(slots.Length, _mostClicks / 2)]);
+    }
+
+    /// <summary>Looks, if enough has come since the last look.</summary>
+    /// <returns>What must be added to the clicks' slots to give true slots, and by how many standard deviations it stands out; null if none does yet.</returns>
+    public (long Shift, double Sigmas)? Look()
+    {
+        // Two frames at least: before that the pilot may not have been among the clicks.
+        if (_clicks.Count < _nextLook || _clicks[^1] - _clicks[0] < 2L * _frameSlots)
+        {
+            return null;
+        }
+
+        _nextLook = Math.Min((int)(1.25 * _clicks.Count), _mostClicks - 1);
+        Count();
+        var best = (Shift: 0L, Sigmas: 0.0);
+        for (var frame = 0; frame < _frames; frame++)
+        {
+            Vote(_firstFrame + frame);
+            for (var offset = 0; offset < _frameSlots; offset++)
+            {
+                // There are as many clicks as the score at least: a low score cannot stand out.
+                if (_scores[offset] <= best.Sigmas * best.Sigmas)
+                {
+                    continue;
+                }
+
+                var sigmas = _scores[offset] / Math.Sqrt(Math.Max(_counts[offset], _scores[offset]));
+                if (sigmas > best.Sigmas)
+                {
+                    best = (((_firstFrame + frame) * _frameSlots) + offset, sigmas);
+                }
+            }
+        }
+
+        return best.Sigmas >= LeastSigmas ? best : null;
+    }
+
+    /// <summary>For every offset within a frame: how many clicks fall into pilots.</summary>
+    private void Count()
+    {
+        // A click at b of its frame lies in a pilot for the offsets -b to -b + pilot - 1, around the frame.
+        _counts = _counts.Length == _frameSlots ? _counts : new int[_frameSlots];
+        _counts.AsSpan().Clear();
+        foreach (var click in _clicks)
+        {
+            _counts[First(click)]++;
+        }
+
+        var window = 0;
+        for (var i = 1; i <= _pilotSlots - 1; i++)
+        {
+            window += _counts[(_frameSlots - i) % _frameSlots];
+        }
+
+        // In place from the end would overwrite what is still needed: the starts that leave the window are kept aside.
+        var leaving = new int[_pilotSlots];
+        for (var i = 0; i < _pilotSlots - 1; i++)
+        {
+            leaving[i] = _counts[_frameSlots - _pilotSlots + 1 + i];
+        }
+
+        for (var offset = 0; offset < _frameSlots; offset++)
+        {
+            var entering = _counts[offset];
+            window += entering;
+            var place = offset % (_pilotSlots - 1 == 0 ? 1 : _pilotSlots - 1);
+            _counts[offset] = window;
+            window -= leaving[place];
+            leaving[place] = entering;
+        }
+    }
+
+    private int First(long click)
+    {
+        var within = (int)(click % _frameSlots);
+        return within == 0 ? 0 : _frameSlots - within;
+    }
+
+    /// <summary>Scores of all offsets if slot 0 of the clicks lies in this frame.</summary>
+    private void Vote(long frame)
+    {
+        _scores = _scores.Length == _frameSlots ? _scores : new short[_frameSlots];
+        _scores.AsSpan().Clear();
+        foreach (var click in _clicks)
+        {
+            // Offsets from First(click) on put the click into the pilot of the next frame, those past the frame's end into that of its own.
+            var own = frame + (click / _frameSlots);
+            var first = First(click);
+            var untilWrap = first == 0 ? 0 : Math.Min(_pilotSlots, _frameSlots - first);
+            if (untilWrap > 0)
+            {
+                AddSigns(_scores.AsSpan(first, untilWrap), Signs(own + 1));
+            }
+
+            if (untilWrap < _pilotSlots)
+            {
+                AddSigns(_scores.AsSpan(0, _pilotSlots - untilWrap), Signs(own).AsSpan(untilWrap));
+            }
+        }
+    }
+
+    private static void AddSigns(Span<short> scores, ReadOnlySpan<short> signs)
+    {
+        // This is where the search spends its time: whole vectors through references, the rest one by one.
+        var whole = scores.Length - (scores.Length % Vector<short>.Count);
+        ref var score = ref MemoryMarshal.GetReference(scores);
+        ref var sign = ref MemoryMarshal.GetReference(signs[..scores.Length]);
+        for (var i = 0; i < whole; i += Vector<short>.Count)
+        {
+            (Vector.LoadUnsafe(ref score, (nuint)i) + Vector.LoadUnsafe(ref sign, (nuint)i)).StoreUnsafe(ref score, (nuint)i);
+        }
+
+        for (var i = whole; i < scores.Length; i++)
+        {
+            scores[i] += signs[i];
+        }
+    }
+
+    private short[] Signs(long frame)
+    {
+        if (!_signs.TryGetValue(frame, out var signs))
+        {
+            if (_signs.Count > 4096)
+            {
+                _signs.Clear();
+            }
+
+            var pilot = _pilots.Of(frame);
+            signs = new short[_pilotSlots];
+            for (var slot = 0; slot < signs.Length; slot++)
+            {
+                signs[slot] = (short)(PilotTable.IsSignal(pilot, slot) ? 1 : -1);
+            }
+
+            _signs[frame] = signs;
+        }
+
+        return signs;
+    }
+}
