@@ -75,19 +75,28 @@ internal sealed class PilotNumbering
 
         _nextLook = Math.Min((int)(1.25 * _clicks.Count), _mostClicks - 1);
         Count();
+
+        // A score is at most its clicks, so z is at most the score's root: fewer clicks than this cannot stand out, nor can a lower score.
+        var least = (short)Math.Ceiling(LeastSigmas * LeastSigmas);
+        if (!_counts.AsSpan().ContainsAnyInRange(least, int.MaxValue))
+        {
+            return null;
+        }
+
         var best = (Shift: 0L, Sigmas: 0.0);
         for (var frame = 0; frame < _frames; frame++)
         {
             Vote(_firstFrame + frame);
             for (var offset = 0; offset < _frameSlots; offset++)
             {
-                // There are as many clicks as the score at least: a low score cannot stand out.
-                if (_scores[offset] <= best.Sigmas * best.Sigmas)
+                var next = _scores.AsSpan(offset).IndexOfAnyInRange(least, short.MaxValue);
+                if (next < 0)
                 {
-                    continue;
+                    break;
                 }
 
-                var sigmas = _scores[offset] / Math.Sqrt(Math.Max(_counts[offset], _scores[offset]));
+                offset += next;
+                var sigmas = _scores[offset] / Math.Sqrt(_counts[offset]);
                 if (sigmas > best.Sigmas)
                 {
                     best = (((_firstFrame + frame) * _frameSlots) + offset, sigmas);
