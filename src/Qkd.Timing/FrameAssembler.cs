@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Qkd.Devices;
+using Qkd.Timing.Gating;
 
 namespace Qkd.Timing;
 
@@ -42,8 +43,11 @@ internal sealed class FrameAssembler
         _pilots = pilots;
         _random = new RandomBits(random);
         _outcomes = _pool.Rent(1024);
-        _deadSlots = (int)Math.Floor((settings.DeadTimePicoseconds + settings.GateWidthPicoseconds) / settings.SlotPeriodPicoseconds);
+        _deadSlots = (int)Math.Floor((settings.DeadTimePicoseconds + settings.WidestGatePicoseconds) / settings.SlotPeriodPicoseconds);
     }
+
+    /// <summary>How often each detector clicks again soon after a click, within its gate.</summary>
+    public AfterpulseStatistics Afterpulses { get; } = new(4);
 
     /// <summary>The next slot that has not been looked at; -1 before the first.</summary>
     public long NextSlot { get; private set; } = -1;
@@ -54,6 +58,7 @@ internal sealed class FrameAssembler
         CryptographicOperations.ZeroMemory(_outcomes.AsSpan(0, _count));
         (_frame, _count, _lost, _gate, NextSlot) = (-1, 0, 0, default, -1);
         _lastClick = long.MinValue / 2;
+        Afterpulses.Interrupt();
     }
 
     /// <summary>Declares everything up to a slot lost that has not been looked at.</summary>
@@ -63,6 +68,7 @@ internal sealed class FrameAssembler
         if (upToSlot > NextSlot && upToSlot > 0)
         {
             _lastClick = upToSlot - 1;
+            Afterpulses.Interrupt();
         }
 
         if (NextSlot < 0)
@@ -156,6 +162,7 @@ internal sealed class FrameAssembler
     {
         var dead = slot - _lastClick <= _deadSlots;
         _lastClick = slot;
+        Afterpulses.Add(slot, seen & 15);
         var clicks = System.Numerics.BitOperations.PopCount((uint)(seen & 15));
         var outside = seen >> 4 & 1;
         _gate = _gate with { Clicks = _gate.Clicks + clicks + outside, OutsideGate = _gate.OutsideGate + outside };

@@ -15,12 +15,19 @@ internal sealed class SlotComb
 
     private readonly double _nominalPeriod;
     private readonly double[] _phases;
+    private readonly double[] _delays;
     private bool _found;
 
     public SlotComb(TagReceiverSettings settings)
     {
         _nominalPeriod = settings.SlotPeriodPicoseconds;
         _phases = new double[settings.Detectors.Count];
+        _delays = new double[settings.Detectors.Count];
+        foreach (var detector in settings.Detectors)
+        {
+            _delays[detector.Index] = detector.DelayPicoseconds;
+        }
+
         Period = _nominalPeriod;
     }
 
@@ -30,13 +37,13 @@ internal sealed class SlotComb
     /// <summary>Deviation of the period from nominal, in parts per million.</summary>
     public double DeviationPpm => ((Period / _nominalPeriod) - 1) * 1e6;
 
-    /// <summary>Phase of each detector: its clicks lie this many picoseconds behind the start of a slot, 0 to one period, give or take.</summary>
+    /// <summary>Phase of each detector: its clicks lie this many picoseconds behind the start of a slot, its delay included.</summary>
     public ReadOnlySpan<double> Phases => _phases;
 
     /// <summary>Looks for the comb in the tags of a batch; false if there are too few or they do not cluster.</summary>
     public bool TryFind(IReadOnlyList<(int Detector, TagRun Run)> runs)
     {
-        var all = runs.SelectMany(r => Sample(r.Run, TagsToFind)).ToArray();
+        var all = runs.SelectMany(Undelayed).ToArray();
         if (all.Length < 200)
         {
             return false;
@@ -61,11 +68,11 @@ internal sealed class SlotComb
         Concentration(all, Period, out var common);
         for (var detector = 0; detector < _phases.Length; detector++)
         {
-            var own = runs.Where(r => r.Detector == detector).SelectMany(r => Sample(r.Run, TagsToFind)).ToArray();
+            var own = runs.Where(r => r.Detector == detector).SelectMany(Undelayed).ToArray();
             Concentration(own, Period, out var phase);
 
             // All phases on the same side of the wrap: detectors of one slot must stay in one slot.
-            _phases[detector] = own.Length < 50 ? common : common + Wrap(phase - common);
+            _phases[detector] = _delays[detector] + (own.Length < 50 ? common : common + Wrap(phase - common));
         }
 
         _found = true;
@@ -137,17 +144,18 @@ internal sealed class SlotComb
         }
     }
 
-    private static IEnumerable<long> Sample(TagRun run, int most)
+    /// <summary>Some of a detector's times, its delay taken off.</summary>
+    private IEnumerable<double> Undelayed((int Detector, TagRun Run) of)
     {
-        var step = Math.Max(1, run.Count / most);
-        for (var i = 0; i < run.Count; i += step)
+        var step = Math.Max(1, of.Run.Count / TagsToFind);
+        for (var i = 0; i < of.Run.Count; i += step)
         {
-            yield return run.TimesPicoseconds.Span[i];
+            yield return of.Run.TimesPicoseconds.Span[i] - _delays[of.Detector];
         }
     }
 
     /// <summary>How well times cluster at one phase of a period, 0 to 1 (the length of the mean vector), and at which.</summary>
-    private static double Concentration(long[] times, double period, out double phase)
+    private static double Concentration(double[] times, double period, out double phase)
     {
         double sin = 0, cos = 0;
         foreach (var time in times)

@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
+using Qkd.Timing.Gating;
 
 namespace Qkd.Timing;
 
@@ -46,16 +47,19 @@ internal sealed class SlotMap
     /// <summary>Adds the clicks of one detector.</summary>
     /// <param name="times">Picoseconds since the marker.</param>
     /// <param name="markers">Number of the marker of each, counted so that marker 0 is slot 0 before the delay.</param>
-    /// <param name="bit">The detector's bit.</param>
+    /// <param name="detector">The detector: its place among the four, its phase, its gate.</param>
     /// <param name="geometry">Where slots lie.</param>
-    /// <param name="phase">The detector's phase in picoseconds.</param>
+    /// <param name="arrivals">Counts when clicks come within their slot.</param>
     /// <returns>Clicks outside the stretch.</returns>
-    public long Scatter(ReadOnlySpan<long> times, ReadOnlySpan<long> markers, byte bit, in SlotGeometry geometry, double phase)
+    public long Scatter(ReadOnlySpan<long> times, ReadOnlySpan<long> markers, in SlotDetector detector, in SlotGeometry geometry, ArrivalHistogram arrivals)
     {
         var slots = _slots.AsSpan(0, Count);
         var inverse = 1 / geometry.Period;
-        var origin = (phase * inverse) - 0.5;
-        var halfGate = geometry.HalfGate * inverse;
+        var origin = (detector.Phase * inverse) - 0.5;
+        var halfGate = detector.HalfGate * inverse;
+        var bit = (byte)(1 << detector.Index);
+        var bins = arrivals.Bins;
+        var cells = arrivals.Cells.Slice(detector.Index * bins, bins);
         var start = (geometry.MarkerOfFirstIndex * geometry.Divisor) - geometry.DelaySlots - FirstSlot;
         long outside = 0;
         for (var i = 0; i < times.Length; i++)
@@ -70,7 +74,32 @@ internal sealed class SlotMap
                 continue;
             }
 
-            slots[(int)slot] |= Math.Abs(position - whole - 0.5) <= halfGate ? bit : OutsideGate;
+            var within = position - whole;
+            cells[Math.Min((int)(within * bins), bins - 1)]++;
+            slots[(int)slot] |= Math.Abs(within - 0.5) <= halfGate ? bit : OutsideGate;
+        }
+
+        return outside;
+    }
+
+    /// <summary>Adds clicks whose slots and marks are known.</summary>
+    /// <returns>Clicks outside the stretch.</returns>
+    public long Mark(ReadOnlySpan<int> slots, ReadOnlySpan<byte> marks, long origin)
+    {
+        var map = _slots.AsSpan(0, Count);
+        var start = origin - FirstSlot;
+        long outside = 0;
+        for (var i = 0; i < slots.Length; i++)
+        {
+            var slot = start + slots[i];
+            if ((ulong)slot < (ulong)map.Length)
+            {
+                map[(int)slot] |= marks[i];
+            }
+            else
+            {
+                outside++;
+            }
         }
 
         return outside;
@@ -118,9 +147,15 @@ internal sealed class SlotMap
 
 /// <summary>Where slots lie in one acquisition.</summary>
 /// <param name="Period">Length of a slot in picoseconds of the tagger's clock.</param>
-/// <param name="HalfGate">Half the gate width in picoseconds.</param>
 /// <param name="Divisor">Slots between markers.</param>
 /// <param name="MarkerOfFirstIndex">Number of the marker that has index 0 in the acquisition, were there one.</param>
 /// <param name="DelaySlots">Delay of the light in whole slots.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct SlotGeometry(double Period, double HalfGate, int Divisor, long MarkerOfFirstIndex, long DelaySlots);
+internal readonly record struct SlotGeometry(double Period, int Divisor, long MarkerOfFirstIndex, long DelaySlots);
+
+/// <summary>One detector as the map sees it.</summary>
+/// <param name="Index">0 to 3: H, V, D, A.</param>
+/// <param name="Phase">Its phase in picoseconds.</param>
+/// <param name="HalfGate">Half the width of its gate in picoseconds.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct SlotDetector(int Index, double Phase, double HalfGate);

@@ -1,4 +1,5 @@
 using Qkd.Devices;
+using Qkd.Timing.Gating;
 
 namespace Qkd.Timing;
 
@@ -12,7 +13,7 @@ namespace Qkd.Timing;
 /// <para>A marker that the tagger missed shows as tags later than one marker interval after the last edge, and is counted where it was. One that
 /// was not there to see, or an extra one, shows at the next pilot; the slots since the last good pilot are then declared lost.</para>
 /// </remarks>
-public sealed class TagReceiver : IDisposable
+public sealed class TagReceiver : ITagReceiver
 {
     private const int SlipsTried = 3;
     private const int SlipsTriedWhenLost = 200;
@@ -28,7 +29,7 @@ public sealed class TagReceiver : IDisposable
     private readonly SlotMap _map = new();
     private readonly FrameAssembler _assembler;
     private readonly Dictionary<int, int> _detectorOfChannel = [];
-    private readonly int _markersPerFrame;
+    private readonly double[] _halfGates = new double[4];
     private long? _anchorSlot;
     private bool _anchored;
     private bool _combFound;
@@ -44,18 +45,7 @@ public sealed class TagReceiver : IDisposable
     public TagReceiver(TagReceiverSettings settings, ISecretRandomness random)
     {
         ArgumentNullException.ThrowIfNull(settings);
-        if (settings.Detectors.Count != 4
-            || settings.Detectors.Select(d => (d.Basis, d.Bit)).Distinct().Count() != 4
-            || settings.Detectors.Select(d => d.Channel).Distinct().Count() != 4)
-        {
-            throw new ArgumentException("Four detectors on four channels are needed: each bit of each basis.", nameof(settings));
-        }
-
-        if (settings.FrameSlots % 64 != 0 || settings.FrameSlots % settings.MarkerDivisor != 0 || settings.PilotSlots % 64 != 0 || settings.PilotSlots > settings.FrameSlots)
-        {
-            throw new ArgumentException("A frame is a multiple of 64 and of the marker divisor, and its pilot a multiple of 64.", nameof(settings));
-        }
-
+        settings.Validate();
         if (settings.PilotSlots + settings.MaximumDelaySlots - PilotSearch.EarliestDelaySlots > settings.FrameSlots)
         {
             throw new ArgumentException("A frame must be longer than the range of delays searched and the pilot together.", nameof(settings));
@@ -66,20 +56,29 @@ public sealed class TagReceiver : IDisposable
         _pilots = new PilotTable(settings.PilotSlots, settings.VacuumIntensity);
         _search = new PilotSearch(settings, _pilots);
         _assembler = new FrameAssembler(settings, _pilots, random);
-        _markersPerFrame = settings.FrameSlots / settings.MarkerDivisor;
         foreach (var detector in settings.Detectors)
         {
-            _detectorOfChannel[detector.Channel] = (2 * (int)detector.Basis) + detector.Bit;
+            _detectorOfChannel[detector.Channel] = detector.Index;
+            _halfGates[detector.Index] = settings.GateOf(detector) / 2;
         }
 
         Status = new SyncStatus(SyncState.Searching, "waiting for light", 0, 0, 0);
     }
 
-    /// <summary>How far the slots are known.</summary>
+    /// <inheritdoc/>
+    public TagTimeBase TimeBase => TagTimeBase.Referenced;
+
+    /// <inheritdoc/>
     public SyncStatus Status { get; private set; }
 
-    /// <summary>Clicks that could not be placed in any frame since the start: before the first slot, or while the numbering was not known.</summary>
+    /// <inheritdoc/>
     public long UnplacedClicks { get; private set; }
+
+    /// <inheritdoc/>
+    public ArrivalHistogram Arrivals { get; } = new(4);
+
+    /// <inheritdoc/>
+    public AfterpulseStatistics Afterpulses => _assembler.Afterpulses;
 
     /// <summary>
     /// Says that the first reference edge of the next acquisition that has tags is the marker of this slot. Needed once, at the start of
@@ -95,11 +94,11 @@ public sealed class TagReceiver : IDisposable
         _assembler.Reset();
     }
 
-    /// <summary>
-    /// Takes a batch and returns the frames that it completes, in order; each is the caller's to dispose of. A batch with times or indexes that no
-    /// acquisition can hold is left out whole: its clicks count as unplaced.
-    /// </summary>
-    /// <exception cref="ArgumentException">The batch's times have no reference.</exception>
+    /// <inheritdoc/>
+    void ITagReceiver.Anchor(long slot) => AnchorFirstEdge(slot);
+
+    /// <inheritdoc/>
+    /// <remarks>A batch with times or indexes that no acquisition can hold is left out whole: its clicks count as unplaced.</remarks>
     public IReadOnlyList<DetectionFrame> Process(TagBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
@@ -399,11 +398,12 @@ public sealed class TagReceiver : IDisposable
     {
         var slots = (int)((lastMarker - firstMarker + 2) * _settings.MarkerDivisor);
         _map.Begin((firstMarker * _settings.MarkerDivisor) - _delaySlots!.Value, slots);
-        var geometry = new SlotGeometry(_comb.Period, _settings.GateWidthPicoseconds / 2, _settings.MarkerDivisor, firstMarker - 1, _delaySlots.Value);
+        var geometry = new SlotGeometry(_comb.Period, _settings.MarkerDivisor, firstMarker - 1, _delaySlots.Value);
         for (var r = 0; r < runs.Count; r++)
         {
             var (detector, run) = runs[r];
-            UnplacedClicks += _map.Scatter(run.TimesPicoseconds.Span, markers[r].Span, (byte)(1 << detector), geometry, _comb.Phases[detector]);
+            UnplacedClicks += _map.Scatter(
+                run.TimesPicoseconds.Span, markers[r].Span, new(detector, _comb.Phases[detector], _halfGates[detector]), geometry, Arrivals);
         }
     }
 

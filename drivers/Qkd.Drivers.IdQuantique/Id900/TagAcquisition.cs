@@ -311,6 +311,7 @@ internal sealed class TagAcquisition(
         {
             TimeBase = Referenced ? TagTimeBase.Referenced : TagTimeBase.Absolute,
             Acquisition = number,
+            AcquisitionStartPicoseconds = number * (WidthPicoseconds + GapPicoseconds),
             Runs = [.. pieces.Where(piece => piece.Run.Count > 0).Select(piece => piece.Run)],
             LossesBefore = losses,
             EndsAcquisition = true,

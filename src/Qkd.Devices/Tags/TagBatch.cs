@@ -67,6 +67,12 @@ public sealed class TagBatch : IDisposable
     /// </summary>
     public required long Acquisition { get; init; }
 
+    /// <summary>
+    /// When the acquisition began, in picoseconds of the tagger's own clock since the first one began. With absolute times it makes one continuous
+    /// time of all acquisitions.
+    /// </summary>
+    public long AcquisitionStartPicoseconds { get; init; }
+
     /// <summary>The tags, one run a channel that has any.</summary>
     public required IReadOnlyList<TagRun> Runs { get; init; }
 

@@ -24,7 +24,7 @@ public sealed record BobSessionParts
     public required TagStreamRequest Stream { get; init; }
 
     /// <summary>Makes a receiver for a fresh numbering of slots.</summary>
-    public required Func<TagReceiver> NewReceiver { get; init; }
+    public required Func<ITagReceiver> NewReceiver { get; init; }
 
     /// <summary>Keeps the polarization aligned.</summary>
     public required IPolarizationKeeper Polarization { get; init; }
@@ -189,7 +189,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 {
                     // The tagger records before light is asked for, so that the first marker edge it sees is that of the first slot.
                     lightAsked = true;
-                    receiver.AnchorFirstEdge(await StartEmissionAsync(cancellationToken));
+                    receiver.Anchor(await StartEmissionAsync(cancellationToken));
                     continue;
                 }
 

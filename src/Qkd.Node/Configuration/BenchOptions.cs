@@ -197,6 +197,16 @@ public sealed record KeysOptions
     public string Folder { get; init; } = "";
 }
 
+/// <summary>How a receiver finds the slots.</summary>
+public enum SlotSynchronisation
+{
+    /// <summary>By the transmitter's marker on a channel of its own.</summary>
+    Marker,
+
+    /// <summary>In the quantum signal alone: the period in the arrival times, the numbers by the public pilots.</summary>
+    Signal,
+}
+
 /// <summary>Section <c>Bench:Bob:Receiver</c>.</summary>
 public sealed record ReceiverOptions
 {
@@ -206,11 +216,17 @@ public sealed record ReceiverOptions
     /// <summary>Delay of each of these channels in picoseconds, subtracted from its times.</summary>
     public IReadOnlyList<double> DelaysPicoseconds { get; init; } = [];
 
-    /// <summary>Tagger channel of the transmitter's marker.</summary>
+    /// <summary>How slots are found: by the transmitter's marker, or in the light alone, for a receiver without a wire from the transmitter.</summary>
+    public SlotSynchronisation Synchronisation { get; init; }
+
+    /// <summary>Tagger channel of the transmitter's marker. Not used where <see cref="Synchronisation"/> is <c>Signal</c>.</summary>
     public int MarkerChannel { get; init; }
 
     /// <summary>Full width of the gate around a slot's centre, in picoseconds.</summary>
     public double GateWidthPicoseconds { get; init; } = 2000;
+
+    /// <summary>Full width of each detector's own gate, in picoseconds; empty if <see cref="GateWidthPicoseconds"/> holds for all.</summary>
+    public IReadOnlyList<double> GateWidthsPicoseconds { get; init; } = [];
 
     /// <summary>Dead time of the slowest detector, in nanoseconds.</summary>
     public double DeadTimeNanoseconds { get; init; } = 15;

@@ -192,7 +192,10 @@ public static class BenchOptionsValidator
         Check(receiver.GateWidthPicoseconds is >= 10 and <= 1e6, $"{section}:GateWidthPicoseconds", receiver.GateWidthPicoseconds, "10 to 1000000", problems);
         Check(receiver.DeadTimeNanoseconds is >= 0 and <= 1e5, $"{section}:DeadTimeNanoseconds", receiver.DeadTimeNanoseconds, "0 to 100000", problems);
         Check(receiver.AcquisitionMs is >= 200 and <= 10_000, $"{section}:AcquisitionMs", receiver.AcquisitionMs, "200 to 10000", problems);
-        Check(!receiver.Channels.Contains(receiver.MarkerChannel), $"{section}:MarkerChannel", receiver.MarkerChannel, "a channel that is not a detector's", problems);
+        Check(receiver.GateWidthsPicoseconds.Count is 0 or 4, $"{section}:GateWidthsPicoseconds", receiver.GateWidthsPicoseconds.Count, "none or four values", problems);
+        All(receiver.GateWidthsPicoseconds, 10, 1e6, $"{section}:GateWidthsPicoseconds", problems);
+        Check(Enum.IsDefined(receiver.Synchronisation), $"{section}:Synchronisation", receiver.Synchronisation, "Marker or Signal", problems);
+        Check(receiver.Synchronisation == SlotSynchronisation.Signal || !receiver.Channels.Contains(receiver.MarkerChannel), $"{section}:MarkerChannel", receiver.MarkerChannel, "a channel that is not a detector's", problems);
         All(receiver.DelaysPicoseconds, -1e9, 1e9, $"{section}:DelaysPicoseconds", problems);
         All(receiver.BiasMicroamperes, 0, 1000, $"{section}:BiasMicroamperes", problems);
         Check(receiver.ThresholdVolts is >= -10 and <= 10, $"{section}:ThresholdVolts", receiver.ThresholdVolts, "-10 to 10", problems);

@@ -152,10 +152,12 @@ public sealed class BobNode : INode
             Stream = new TagStreamRequest
             {
                 Channels = receiver.Channels,
-                ReferenceChannel = receiver.MarkerChannel,
+                ReferenceChannel = receiver.Synchronisation == SlotSynchronisation.Marker ? receiver.MarkerChannel : null,
                 AcquisitionLength = TimeSpan.FromMilliseconds(receiver.AcquisitionMs),
             },
-            NewReceiver = () => new TagReceiver(ReceiverSettings(), OperatingSystemRandomness.Instance),
+            NewReceiver = () => receiver.Synchronisation == SlotSynchronisation.Marker
+                ? new TagReceiver(ReceiverSettings(), OperatingSystemRandomness.Instance)
+                : new SignalReceiver(ReceiverSettings(), OperatingSystemRandomness.Instance),
             Polarization = keeper,
             Key = Keys.Authentication,
             Sink = Keys,
@@ -209,7 +211,11 @@ public sealed class BobNode : INode
             await tagger.ConfigureInputAsync(new TaggerInput(channel, receiver.ThresholdVolts, receiver.ThresholdVolts < 0 ? EdgeSlope.Falling : EdgeSlope.Rising), cancellationToken);
         }
 
-        await tagger.ConfigureInputAsync(new TaggerInput(receiver.MarkerChannel, receiver.MarkerThresholdVolts, EdgeSlope.Rising), cancellationToken);
+        if (receiver.Synchronisation == SlotSynchronisation.Marker)
+        {
+            await tagger.ConfigureInputAsync(new TaggerInput(receiver.MarkerChannel, receiver.MarkerThresholdVolts, EdgeSlope.Rising), cancellationToken);
+        }
+
         if (receiver.BiasMicroamperes.Count > 0)
         {
             await detectors.SetBiasCurrentsAsync(receiver.BiasMicroamperes.ToArray(), cancellationToken);
@@ -241,7 +247,10 @@ public sealed class BobNode : INode
             GateWidthPicoseconds = receiver.GateWidthPicoseconds,
             DeadTimePicoseconds = receiver.DeadTimeNanoseconds * 1000,
             Detectors = [.. receiver.Channels.Select((channel, i) => new ReceiverDetector(
-                channel, states[i].Basis, states[i].Bit, receiver.DelaysPicoseconds.Count > 0 ? receiver.DelaysPicoseconds[i] : 0))],
+                channel, states[i].Basis, states[i].Bit, receiver.DelaysPicoseconds.Count > 0 ? receiver.DelaysPicoseconds[i] : 0)
+            {
+                GateWidthPicoseconds = receiver.GateWidthsPicoseconds.Count > 0 ? receiver.GateWidthsPicoseconds[i] : null,
+            })],
         };
     }
 }

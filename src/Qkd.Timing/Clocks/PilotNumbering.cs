@@ -20,6 +20,9 @@ internal sealed class PilotNumbering
     /// <summary>Clicks gathered before the first look.</summary>
     private const int FewestClicks = 400;
 
+    /// <summary>Clicks within pilots that the first look makes do with: enough in good light. Each further look takes more.</summary>
+    private const int FirstLookInPilots = 150;
+
     private readonly PilotTable _pilots;
     private readonly int _frameSlots;
     private readonly int _pilotSlots;
@@ -32,6 +35,8 @@ internal sealed class PilotNumbering
     private short[] _scores = [];
     private int[] _counts = [];
     private int _nextLook = FewestClicks;
+    private double _votes;
+    private int _stride = 1;
 
     /// <summary>Starts a search.</summary>
     /// <param name="settings">Frames and pilots.</param>
@@ -46,6 +51,7 @@ internal sealed class PilotNumbering
         _falseProbability = settings.FalseLockProbability;
 
         // A score is a short: the clicks in pilots must fit.
+        _votes = FirstLookInPilots * ((double)_frameSlots / _pilotSlots);
         _mostClicks = (int)Math.Min(ManyClicks, 30_000L * _frameSlots / _pilotSlots);
     }
 
@@ -73,7 +79,10 @@ internal sealed class PilotNumbering
             return null;
         }
 
-        _nextLook = Math.Min((int)(1.25 * _clicks.Count), _mostClicks - 1);
+        // In bright light some of the clicks are enough. Every few of them, evenly: no pilot is left out.
+        _stride = Math.Max(1, (int)(_clicks.Count / _votes));
+        _votes *= 1.5;
+        _nextLook = _stride > 1 ? _clicks.Count : Math.Min((int)(1.25 * _clicks.Count), _mostClicks - 1);
         Count();
 
         // A score is at most its clicks, so z is at most the score's root: fewer clicks than this cannot stand out, nor can a lower score.
@@ -86,6 +95,12 @@ internal sealed class PilotNumbering
         var best = (Shift: 0L, Sigmas: 0.0);
         for (var frame = 0; frame < _frames; frame++)
         {
+            // All that may be tried count in the threshold: the first that passes it is as good as the best.
+            if (best.Sigmas >= LeastSigmas)
+            {
+                break;
+            }
+
             Vote(_firstFrame + frame);
             for (var offset = 0; offset < _frameSlots; offset++)
             {
@@ -113,9 +128,9 @@ internal sealed class PilotNumbering
         // A click at b of its frame lies in a pilot for the offsets -b to -b + pilot - 1, around the frame.
         _counts = _counts.Length == _frameSlots ? _counts : new int[_frameSlots];
         _counts.AsSpan().Clear();
-        foreach (var click in _clicks)
+        for (var i = 0; i < _clicks.Count; i += _stride)
         {
-            _counts[First(click)]++;
+            _counts[First(_clicks[i])]++;
         }
 
         var window = 0;
@@ -153,9 +168,10 @@ internal sealed class PilotNumbering
     {
         _scores = _scores.Length == _frameSlots ? _scores : new short[_frameSlots];
         _scores.AsSpan().Clear();
-        foreach (var click in _clicks)
+        for (var i = 0; i < _clicks.Count; i += _stride)
         {
             // Offsets from First(click) on put the click into the pilot of the next frame, those past the frame's end into that of its own.
+            var click = _clicks[i];
             var own = frame + (click / _frameSlots);
             var first = First(click);
             var untilWrap = first == 0 ? 0 : Math.Min(_pilotSlots, _frameSlots - first);
