@@ -75,7 +75,7 @@ public sealed class SignalReceiver : ITagReceiver
             FramesToTry = (int)Math.Clamp(LongestWait / framePicoseconds, 4, 256),
         });
         _assembler.Reset();
-        (_losses, _slips, _last) = (0, 0, long.MinValue);
+        (_losses, _slips, _last) = (0, 0, long.MinValue / 2);
         Status = new SyncStatus(SyncState.Searching, "waiting for light", 0, 0, 0);
     }
 

@@ -127,6 +127,40 @@ internal sealed class SyntheticStream
         }
     }
 
+    /// <summary>The same without a reference: times since each acquisition's start.</summary>
+    public IEnumerable<TagBatch> AbsoluteAcquisitions(double lengthPicoseconds, double gapPicoseconds = 40_000)
+    {
+        long number = 0;
+        var at = 0;
+        for (var start = 0.0; start < _clicks[^1].Time; start += lengthPicoseconds + gapPicoseconds, number++)
+        {
+            var times = new List<long>[4];
+            for (var d = 0; d < 4; d++)
+            {
+                times[d] = [];
+            }
+
+            for (; at < _clicks.Count && _clicks[at].Time < start + lengthPicoseconds + gapPicoseconds; at++)
+            {
+                if (_clicks[at].Time >= start && _clicks[at].Time < start + lengthPicoseconds)
+                {
+                    times[_clicks[at].Detector].Add((long)Math.Round(_clicks[at].Time - start));
+                }
+            }
+
+            yield return new TagBatch
+            {
+                TimeBase = TagTimeBase.Absolute,
+                Acquisition = number,
+                AcquisitionStartPicoseconds = (long)start,
+                Runs = [.. Enumerable.Range(0, 4).Where(d => times[d].Count > 0).Select(d => new TagRun(d + 1, times[d].ToArray(), default))],
+                LossesBefore = number == 0 ? [] : [new TagLoss(TagLossCause.AcquisitionGap, (long)gapPicoseconds, null)],
+                EndsAcquisition = true,
+                ReceivedAt = DateTimeOffset.UnixEpoch,
+            };
+        }
+    }
+
     /// <summary>The plain twin of the gate: click by click, by the rules of the veto and of multi-clicks, for slots that were not lost.</summary>
     public Dictionary<long, (byte Outcome, bool Random)> Expected()
     {

@@ -26,6 +26,10 @@ internal sealed class ClockTracker
     private const double WidestWindow = 0.25;
     private const double NarrowestWindow = 0.004;
     private const double LargestPhaseError = 0.12;
+
+    /// <summary>Variance of a jitter so small that it does not matter, in slots squared.</summary>
+    private const double LeastJitterVariance = 1e-16;
+
     private const double Second = 1e12;
 
     /// <summary>Standard deviations by which light must stand out of the background in a check that expects <see cref="ExpectedSigmas"/>.</summary>
@@ -195,7 +199,7 @@ internal sealed class ClockTracker
     {
         var (n, window) = (_sums.Inside, Window);
         var observed = (_sums.Squares / n) - (mean * mean);
-        var jitter = Math.Clamp((observed - ((1 - share) * window * window / 3)) / share, 1e-6, WidestWindow * WidestWindow / 3);
+        var jitter = Math.Clamp((observed - ((1 - share) * window * window / 3)) / share, LeastJitterVariance, WidestWindow * WidestWindow / 3);
         _jitterVariance += (jitter - _jitterVariance) * n / (n + 1500.0);
     }
 

@@ -48,4 +48,12 @@ public readonly record struct SlotClock(long Time, long Slot, double Fraction, d
 
     /// <summary>The same clock with its slots numbered anew.</summary>
     public SlotClock Renumbered(long bySlots) => this with { Slot = Slot + bySlots };
+
+    /// <summary>A clock that counts so many slots for each of this one's: from markers to the slots between them.</summary>
+    public SlotClock Subdivided(int slots)
+    {
+        var fraction = Fraction * slots;
+        var whole = Math.Floor(fraction);
+        return new(Time, (Slot * slots) + (long)whole, fraction - whole, SlotsPerPicosecond * slots, Drift * slots);
+    }
 }

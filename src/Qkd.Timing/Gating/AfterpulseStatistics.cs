@@ -8,7 +8,7 @@ namespace Qkd.Timing.Gating;
 /// </summary>
 /// <remarks>
 /// h(k) is the share of clicks that are followed by the detector's next click k slots later among those not followed sooner (the hazard of the waiting
-/// time). Light and dark counts give the same h at every k; the level of the last quarter of <see cref="LongestSlots"/> is theirs. From the first k
+/// time). Light and dark counts give the same h at every k; the level of the last five eighths of <see cref="LongestSlots"/> is theirs. From the first k
 /// on at which the detector is alive again the sum of h(k) less this level is the mean number of afterpulses a click, which for small numbers is
 /// their probability.
 /// </remarks>
@@ -70,7 +70,7 @@ public sealed class AfterpulseStatistics
         return alive > 0 ? (double)waits[slots] / alive : 0;
     }
 
-    /// <summary>Afterpulses a click within <see cref="LongestSlots"/> slots, and the standard error; null before a thousand clicks.</summary>
+    /// <summary>Afterpulses a click within three eighths of <see cref="LongestSlots"/> slots, and the standard error; null before a thousand clicks.</summary>
     public (double Probability, double Error)? Afterpulses(int detector)
     {
         var waits = Of(detector);
@@ -89,7 +89,7 @@ public sealed class AfterpulseStatistics
             alive -= waits[k];
         }
 
-        const int far = LongestSlots * 3 / 4;
+        const int far = LongestSlots * 3 / 8;
         double level = 0, levelVariance = 0;
         for (var k = far + 1; k <= LongestSlots; k++)
         {
