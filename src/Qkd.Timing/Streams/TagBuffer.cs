@@ -19,7 +19,7 @@ public sealed class TagBuffer
 
     private readonly long[] _times;
     private readonly byte[] _channels;
-    private readonly ushort[] _delays;
+    private readonly uint[] _delays;
     private int _count;
 
     /// <summary>Creates an empty buffer.</summary>
@@ -29,7 +29,7 @@ public sealed class TagBuffer
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 64);
         _times = new long[capacity];
         _channels = new byte[capacity];
-        _delays = new ushort[capacity];
+        _delays = new uint[capacity];
     }
 
     /// <summary>Events that it can hold.</summary>
@@ -53,8 +53,8 @@ public sealed class TagBuffer
     /// <summary>Channels of the events: <see cref="SyncChannel"/>, a detector's channel, or <see cref="MarkerFlag"/> with marker bits.</summary>
     public ReadOnlySpan<byte> Channels => _channels.AsSpan(0, _count);
 
-    /// <summary>Delays after the sync pulse in ticks of <see cref="TagStreamInfo.DelayTickPicoseconds"/>. Means nothing in other than T3 streams.</summary>
-    public ReadOnlySpan<ushort> Delays => _delays.AsSpan(0, _count);
+    /// <summary>Delays after the sync pulse in ticks of <see cref="TagStreamInfo.DelayTickPicoseconds"/>. Means nothing in streams without delays.</summary>
+    public ReadOnlySpan<uint> Delays => _delays.AsSpan(0, _count);
 
     /// <summary>The whole column, for whoever fills it.</summary>
     [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "A column that decoders write with vector stores.")]
@@ -66,11 +66,11 @@ public sealed class TagBuffer
 
     /// <inheritdoc cref="AllTimes"/>
     [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "A column that decoders write with vector stores.")]
-    public ushort[] AllDelays => _delays;
+    public uint[] AllDelays => _delays;
 
     /// <summary>Appends one event.</summary>
     /// <exception cref="InvalidOperationException">The buffer is full.</exception>
-    public void Add(long time, byte channel, ushort delay = 0)
+    public void Add(long time, byte channel, uint delay = 0)
     {
         if (_count == Capacity)
         {

@@ -14,6 +14,9 @@ public sealed class TagCounts
     /// <summary>Records that stand for nothing at all (dummies, rollovers of S-Fifteen streams).</summary>
     public long Dummies { get; set; }
 
+    /// <summary>How often an acquisition began anew within the file, with times from 0. What passed in between is not known.</summary>
+    public long Restarts { get; set; }
+
     /// <summary>Events on marker inputs.</summary>
     public long Markers { get; set; }
 

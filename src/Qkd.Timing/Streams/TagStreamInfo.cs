@@ -9,7 +9,8 @@ public sealed record TagStreamInfo
     /// <summary>Kind of record in words, e.g. <c>HydraHarp V2 T2</c>.</summary>
     public required string RecordType { get; init; }
 
-    /// <summary>What one unit of <see cref="TagBuffer.Times"/> is in picoseconds; in T3 streams the period of the sync pulses.</summary>
+    /// <summary>What one unit of <see cref="TagBuffer.Times"/> is in picoseconds; in T3 streams the period of the sync pulses,
+    /// not a number if the file does not tell it.</summary>
     public required double TickPicoseconds { get; init; }
 
     /// <summary>Whether events carry a delay after a counted sync pulse (T3) instead of a time alone.</summary>
@@ -28,5 +29,5 @@ public sealed record TagStreamInfo
     public IReadOnlyList<KeyValuePair<string, string>> Header { get; init; } = [];
 
     /// <summary>Picoseconds of an event since the start of the stream.</summary>
-    public double Picoseconds(long time, ushort delay) => (time * TickPicoseconds) + (HasDelays ? delay * DelayTickPicoseconds : 0);
+    public double Picoseconds(long time, uint delay) => (time * TickPicoseconds) + (HasDelays ? delay * DelayTickPicoseconds : 0);
 }
