@@ -119,12 +119,18 @@ public sealed class DetectorCharacterisation
 
         var anyClose = _waits.AsSpan(0, far).ContainsAnyInRange(1L, long.MaxValue);
         Measured? dead = anyClose && aliveFrom < far ? new((aliveFrom + 0.5) * _bin, _bin / 2.0) : null;
-        double excess = 0, excessVariance = Math.Pow(levelError * (far - aliveFrom), 2), moment = 0;
+        double excess = 0, excessVariance = Math.Pow(levelError * (far - aliveFrom), 2), noise = 0, moment = 0;
+        (double Sigmas, int Bins, double Mean) clearest = default;
         for (var k = aliveFrom; k < far; k++)
         {
             excess += hazard[k] - level;
             excessVariance += variance[k];
-            moment += (hazard[k] - level) * (k - aliveFrom + 0.5) * _bin;
+            noise += variance[k];
+            moment += (hazard[k] - level) * (k - aliveFrom + 0.5);
+            if (excess / Math.Sqrt(noise) > clearest.Sigmas)
+            {
+                clearest = (excess / Math.Sqrt(noise), k + 1 - aliveFrom, moment / excess);
+            }
         }
 
         var error = Math.Sqrt(excessVariance);
@@ -135,7 +141,23 @@ public sealed class DetectorCharacterisation
             dead,
             new(level / (_bin * 1e-12), levelError / (_bin * 1e-12)),
             new(excess, error),
-            excess > 5 * error ? moment / excess : null);
+            excess > 5 * error ? Untruncated(clearest.Mean, clearest.Bins) * _bin : null);
+    }
+
+    /// <summary>
+    /// Mean of an exponential distribution of which only what lies below a limit was seen, from the mean of that, m = τ - L / (exp(L/τ) - 1): where the background is bright,
+    /// the tail says nothing.
+    /// </summary>
+    private static double Untruncated(double seen, double limit)
+    {
+        double low = seen, high = 50 * limit;
+        for (var step = 0; step < 60; step++)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = middle - (limit / (Math.Exp(Math.Min(limit / middle, 700)) - 1)) < seen ? (middle, high) : (low, middle);
+        }
+
+        return low;
     }
 
     private (double[] Hazard, double[] Variance) Hazard()

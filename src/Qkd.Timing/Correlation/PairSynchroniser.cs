@@ -7,17 +7,17 @@ namespace Qkd.Timing.Correlation;
 /// <summary>How two receivers of photon pairs find each other, and how far they may be apart.</summary>
 public sealed record PairSettings
 {
-    /// <summary>Largest difference of the two clocks' readings, in picoseconds.</summary>
-    public long LargestOffsetPicoseconds { get; init; } = 2_000_000_000_000;
+    /// <summary>
+    /// Largest difference of the two clocks' readings, in picoseconds. Clocks set over a network agree to a few milliseconds; beyond half of what a transform spans, 134 ms, the
+    /// search takes longer in proportion.
+    /// </summary>
+    public long LargestOffsetPicoseconds { get; init; } = 130_000_000_000;
 
     /// <summary>Largest difference of their frequencies, in parts per million.</summary>
     public double LargestDeviationPpm { get; init; } = 50;
 
     /// <summary>Width of the coarse bins, in picoseconds.</summary>
     public long CoarseBinPicoseconds { get; init; } = 2_048_000;
-
-    /// <summary>Length of the first look, in picoseconds; it grows until the pairs stand out.</summary>
-    public long FirstLookPicoseconds { get; init; } = 200_000_000_000;
 
     /// <summary>Probability that a search ends with a wrong answer.</summary>
     public double FalseLockProbability { get; init; } = 1e-9;
@@ -40,12 +40,16 @@ public sealed record PairClock(double OffsetPicoseconds, double DeviationPpm, lo
 /// histograms of differences about the peak.
 /// </summary>
 /// <remarks>
-/// After Ho, Lamas-Linares, Kurtsiefer, New J. Phys. 11 (2009) 045011 (2^17 points; coarse 2048 ns, then fine 2 ns). Readings that differ by more than a transform
-/// spans fold into it; which multiple it is, is settled by counting pairs for each. Frequencies that would smear a coarse peak over more than a bin are tried one by one.
+/// After Ho, Lamas-Linares, Kurtsiefer, New J. Phys. 11 (2009) 045011 (2^17 points; coarse 2048 ns, then fine 2 ns). Frequencies that would smear a coarse peak over more than a bin are tried one by one.
 /// </remarks>
 public sealed class PairSynchroniser(PairSettings settings)
 {
     private const int Points = 1 << 17;
+
+    /// <summary>Bins on either side of a place that tell how many accidental pairs to expect there, and those next to it that do not.</summary>
+    private const int Around = 512;
+
+    private const int Near = 4;
 
     /// <summary>Looks longer than this many times the first one do not help: what is not seen by then is not there.</summary>
     private const int LongestLook = 16;
@@ -67,7 +71,7 @@ public sealed class PairSynchroniser(PairSettings settings)
 
         for (var look = 1; look <= LongestLook; look *= 2)
         {
-            var length = settings.FirstLookPicoseconds * look;
+            var length = Span * look;
             if (Coarse(first, second, length) is { } peak)
             {
                 return Refine(first, second, peak, length);
@@ -113,61 +117,85 @@ public sealed class PairSynchroniser(PairSettings settings)
         return values;
     }
 
-    /// <summary>Offset and deviation to a coarse bin.</summary>
+    /// <summary>Offset at the first tag and deviation, to a coarse bin.</summary>
     private (double Offset, double DeviationPpm, double Chance)? Coarse(ReadOnlySpan<long> first, ReadOnlySpan<long> second, long length)
     {
         var origin = first[0];
         var a = Between(first, origin, origin + (double)length);
-        var b = Between(second, origin - settings.LargestOffsetPicoseconds, origin + (double)length + settings.LargestOffsetPicoseconds);
+        var transformed = Transform(a, origin, 1, settings.CoarseBinPicoseconds);
 
         // Over the look a frequency that is off by half a step moves the peak by half a bin.
         var step = settings.CoarseBinPicoseconds / (double)length * 1e6;
         var steps = (int)Math.Ceiling(settings.LargestDeviationPpm / step);
-        var folds = 2 + (int)(2 * settings.LargestOffsetPicoseconds / Span);
-        var transformed = Transform(a, origin, 1, settings.CoarseBinPicoseconds);
-        (int Place, double Deviation, double Height, double Mean) best = default;
-        for (var i = -steps; i <= steps; i++)
-        {
-            var deviation = i * step;
-            var product = Transform(b, origin, 1 / (1 + (deviation * 1e-6)), settings.CoarseBinPicoseconds);
-            for (var k = 0; k < Points; k++)
-            {
-                product[k] *= Complex.Conjugate(transformed[k]);
-            }
 
-            Fourier.Inverse(product, FourierOptions.NoScaling);
-            for (var k = 0; k < Points; k++)
+        // A transform tells offsets apart within its span; others are looked for in stretches of the second stream that lie further away.
+        var blocks = (int)Math.Ceiling(Math.Max(0, settings.LargestOffsetPicoseconds - (Span / 2.0)) / Span);
+        (double Offset, double Deviation, double Chance) best = (0, 0, double.PositiveInfinity);
+        for (var block = -blocks; block <= blocks; block++)
+        {
+            var centre = origin + (block * Span);
+            var b = Between(second, centre - (Span / 2.0), centre + (double)length + (Span / 2.0));
+            for (var i = -steps; i <= steps && b.Length > 0; i++)
             {
-                // Two neighbours together: a peak on the edge of a bin is none the worse.
-                var height = (product[k].Real + product[(k + 1) % Points].Real) / Points;
-                if (height > best.Height)
+                var (place, height, expected) = Peak(transformed, b, centre, 1 / (1 + (i * step * 1e-6)));
+                var trials = (double)Points * ((2 * steps) + 1) * ((2 * blocks) + 1);
+                var chance = trials * SpecialFunctions.GammaLowerRegularized(Math.Max(1, Math.Round(height)), Math.Max(expected, 1e-3));
+                if (chance < best.Chance || (chance == best.Chance && chance == 0))
                 {
-                    best = (k, deviation, height, 2.0 * a.Length * b.Length / Points);
+                    best = ((block * (double)Span) + ((place + 1) * settings.CoarseBinPicoseconds), i * step, chance);
                 }
             }
         }
 
-        var trials = (double)Points * ((2 * steps) + 1) * folds;
-        var chance = trials * SpecialFunctions.GammaLowerRegularized(Math.Max(1, Math.Round(best.Height)), Math.Max(best.Mean, 1e-3));
-        if (!(chance < settings.FalseLockProbability))
+        if (!(best.Chance < settings.FalseLockProbability))
         {
             return null;
         }
 
-        // Which fold: the one with the pairs.
-        var folded = best.Place * (double)settings.CoarseBinPicoseconds;
-        (double Offset, long Count) right = default;
-        for (var fold = -folds; fold <= folds; fold++)
+        // Pairs from beyond the span fold into it: of the offsets that look alike the right one is that with the pairs.
+        (double Offset, long Pairs) right = (best.Offset, -1);
+        for (var fold = -1; fold <= 1; fold++)
         {
-            var offset = folded + (fold * (double)Span);
-            if (Math.Abs(offset) <= settings.LargestOffsetPicoseconds + Span)
-            {
-                var count = Differences(a, b, origin, offset + settings.CoarseBinPicoseconds, best.Deviation, 2 * settings.CoarseBinPicoseconds, null);
-                right = count > right.Count ? (offset, count) : right;
-            }
+            var offset = best.Offset + (fold * (double)Span);
+            var pairs = Differences(a, second, origin, offset, best.Deviation, 2 * settings.CoarseBinPicoseconds, null);
+            right = pairs > right.Pairs ? (offset, pairs) : right;
         }
 
-        return (right.Offset + settings.CoarseBinPicoseconds, best.Deviation, Math.Max(chance, double.Epsilon));
+        return best with { Offset = right.Offset };
+    }
+
+    /// <summary>
+    /// The place of a cross-correlation that stands out most, two neighbouring bins taken together: a peak on the edge of a bin is none the worse. What is
+    /// expected there by chance is told by the bins around it: rates may change in a look.
+    /// </summary>
+    private (int Place, double Height, double Expected) Peak(Complex[] first, ReadOnlySpan<long> second, long centre, double stretch)
+    {
+        var product = Transform(second, centre, stretch, settings.CoarseBinPicoseconds);
+        for (var k = 0; k < Points; k++)
+        {
+            product[k] *= Complex.Conjugate(first[k]);
+        }
+
+        Fourier.Inverse(product, FourierOptions.NoScaling);
+        double Pairs(int k) => (product[(k + Points) % Points].Real + product[(k + 1 + Points) % Points].Real) / Points;
+        double wide = 0, narrow = 0;
+        for (var k = -Around; k <= Around; k++)
+        {
+            wide += Pairs(k);
+            narrow += Math.Abs(k) <= Near ? Pairs(k) : 0;
+        }
+
+        var best = (Place: 0, Height: 0.0, Expected: 0.0, Sigmas: double.NegativeInfinity);
+        for (var k = 0; k < Points; k++)
+        {
+            var (height, expected) = (Pairs(k), Math.Max(0, (wide - narrow) / (2 * (Around - Near))));
+            var sigmas = (height - expected) / Math.Sqrt(expected + 1);
+            best = sigmas > best.Sigmas ? (k < Points / 2 ? k : k - Points, height, expected, sigmas) : best;
+            wide += Pairs(k + Around + 1) - Pairs(k - Around);
+            narrow += Pairs(k + Near + 1) - Pairs(k - Near);
+        }
+
+        return (best.Place, best.Height, best.Expected);
     }
 
     /// <summary>Pairs whose difference, offset and deviation taken off, is at most a half width; into a histogram if there is one.</summary>
