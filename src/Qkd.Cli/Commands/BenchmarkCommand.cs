@@ -20,6 +20,7 @@ internal static class BenchmarkCommand
         new AmplificationStage(),
         new AuthenticationStage(),
         new ChainStage(),
+        new TimingStage(),
     ];
 
     public static Command Create()
