@@ -17,6 +17,7 @@ var root = new RootCommand("Quantum key distribution: run a bench, look at its i
     SimCommand.Create(),
     InitCommand.Create(),
     DevicesCommand.Create(),
+    TagsCommand.Create(),
     KeysCommand.Create(),
     BenchmarkCommand.Create(),
     DistillCommand.Create(),

@@ -1,59 +1,33 @@
 using System.Globalization;
+using Qkd.Cli.Plots;
 using Qkd.Distillation;
 using ScottPlot;
 using ScottPlot.TickGenerators;
-using SkiaSharp;
 
 namespace Qkd.Cli.Commands;
 
 /// <summary>Rates along a fibre as a picture: kilometres across, secret bits on a logarithmic axis up.</summary>
 internal static class KeyRatePlot
 {
-    private const int Width = 1200;
-    private const int Height = 760;
     private const int MostDecades = 12;
-    private static readonly Color Ink = Color.FromHex("#1f2933");
-    private static readonly Color Quiet = Color.FromHex("#616e7c");
-    private static readonly Color Line = Color.FromHex("#dde3e9");
-    private static readonly Color FaintLine = Color.FromHex("#f0f3f6");
-
-    // After Okabe and Ito: told apart by every kind of colour vision.
-    private static readonly Color[] Colours =
-        [.. new[] { "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00" }.Select(Color.FromHex)];
-
-    private static readonly string[] FontFamilies = ["Inter", "Segoe UI", "Helvetica Neue", "Arial", "Liberation Sans", "Noto Sans", "DejaVu Sans"];
-
     /// <summary>Writes a PNG or, by the file's extension, an SVG.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(string file, KeyRateSweep sweep, IReadOnlyList<KeyRatePoint> points)
     {
         using var plot = Draw(sweep, points);
-        if (Path.GetExtension(file).Equals(".svg", StringComparison.OrdinalIgnoreCase))
-        {
-            File.WriteAllText(file, plot.GetSvgXml(Width, Height));
-        }
-        else
-        {
-            File.WriteAllBytes(file, plot.GetImageBytes(Width, Height, ImageFormat.Png));
-        }
+        HouseStyle.Save(file, plot);
     }
 
     private static Plot Draw(KeyRateSweep sweep, IReadOnlyList<KeyRatePoint> points)
     {
-        var plot = new Plot();
-        if (FontFamilies.Intersect(SKFontManager.Default.FontFamilies).FirstOrDefault() is { } font)
-        {
-            plot.Font.Set(font);
-            plot.Legend.FontName = font;
-        }
-
+        var plot = HouseStyle.New();
         double least = double.PositiveInfinity, most = double.NegativeInfinity;
         foreach (var (index, kind) in sweep.Kinds.Index())
         {
             // ScottPlot has no logarithmic axis: the logarithms are plotted, and the ticks labelled with what they stand for.
             KeyRatePoint[] own = [.. points.Where(point => point.Kind == kind && point.Rate.SecretBits > 0)];
             double[] logarithms = [.. own.Select(point => Math.Log10(point.BitsPerSecond ?? point.Rate.SecretBitsPerPulse))];
-            var line = plot.Add.Scatter(own.Select(point => point.Kilometres).ToArray(), logarithms, Colours[index % Colours.Length]);
+            var line = plot.Add.Scatter(own.Select(point => point.Kilometres).ToArray(), logarithms, HouseStyle.Colour(index));
             line.LegendText = Capital(KeyRateReport.Title(kind)) + (own.Length == 0 ? ": no key" : "");
             line.LineWidth = 3;
             line.MarkerSize = sweep.Kilometres.Count <= 40 ? 7 : 0;
@@ -95,44 +69,18 @@ internal static class KeyRatePlot
         var to = Math.Min(sweep.Kilometres[^1], furthest + (0.08 * (furthest - from)));
         var margin = to > from ? 0.015 * (to - from) : 1;
         plot.Axes.SetLimits(from - margin, to + margin, bottom, top);
-        plot.Axes.Color(Quiet);
-        plot.Axes.Right.FrameLineStyle.Width = 0;
-        plot.Axes.Top.FrameLineStyle.Width = 0;
-        plot.Axes.Left.MinimumSize = 85;
-        plot.Axes.Right.MinimumSize = 30;
-        plot.Axes.Bottom.MinimumSize = 65;
-        plot.Axes.Left.TickLabelStyle.FontSize = 17;
-        plot.Axes.Bottom.TickLabelStyle.FontSize = 17;
-        plot.Grid.MajorLineColor = Line;
-        plot.Grid.MajorLineWidth = 1;
-        plot.Grid.YAxisStyle.MinorLineStyle.Color = FaintLine;
-        plot.Grid.YAxisStyle.MinorLineStyle.Width = 1;
+        HouseStyle.Frame(plot);
     }
 
     private static void Words(Plot plot, KeyRateSweep sweep)
     {
-        plot.Title("Secret key along the fibre", 24);
-        plot.XLabel(Invariant($"fibre (km, at {sweep.DecibelsPerKilometre:0.###} dB/km)"), 19);
-        plot.YLabel(sweep.Link.RepetitionRateHertz > 0 ? "secret key (bit/s)" : "secret key (bits a pulse)", 19);
-        foreach (var label in new[] { plot.Axes.Title.Label, plot.Axes.Left.Label, plot.Axes.Bottom.Label })
-        {
-            label.ForeColor = Ink;
-            label.Bold = false;
-        }
-
-        var note = plot.Add.Annotation(Conditions(sweep), Alignment.LowerLeft);
-        note.LabelFontSize = 15;
-        note.LabelFontColor = Quiet;
-        note.LabelBackgroundColor = Colors.White.WithAlpha(0.85);
-        note.LabelBorderWidth = 0;
-        note.LabelShadowColor = Colors.Transparent;
-        note.LabelStyle.FontName = plot.Legend.FontName ?? note.LabelStyle.FontName;
-        plot.ShowLegend(Alignment.UpperRight);
-        plot.Legend.FontSize = 17;
-        plot.Legend.FontColor = Ink;
-        plot.Legend.OutlineColor = Line;
-        plot.Legend.ShadowColor = Colors.Transparent;
-        plot.Legend.BackgroundColor = Colors.White.WithAlpha(0.9);
+        HouseStyle.Words(
+            plot,
+            "Secret key along the fibre",
+            Invariant($"fibre (km, at {sweep.DecibelsPerKilometre:0.###} dB/km)"),
+            sweep.Link.RepetitionRateHertz > 0 ? "secret key (bit/s)" : "secret key (bits a pulse)");
+        HouseStyle.Note(plot, Conditions(sweep), Alignment.LowerLeft);
+        HouseStyle.Legend(plot, Alignment.UpperRight);
     }
 
     private static string Conditions(KeyRateSweep sweep)

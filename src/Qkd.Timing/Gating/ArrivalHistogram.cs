@@ -49,6 +49,14 @@ public sealed class ArrivalHistogram
     /// <summary>The bin of a click that is late by so many slots, -½ to ½.</summary>
     public int BinOf(double late) => Math.Clamp((int)((late + 0.5) * Bins), 0, Bins - 1);
 
+    /// <summary>Counts a click that is late by so many slots, -½ to ½.</summary>
+    public void Count(int detector, double late)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(detector);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(detector, Detectors);
+        _counts[(detector * Bins) + BinOf(late)]++;
+    }
+
     /// <summary>Where a detector's light lies, once there is enough to tell: about its highest bin, background taken off.</summary>
     /// <param name="detector">The detector.</param>
     /// <returns>The peak; null if it does not stand out of the background by five standard deviations.</returns>
