@@ -8,8 +8,8 @@ namespace Qkd.Timing.Clocks;
 /// <para>A click counts if it lies within a window about the centre: four standard deviations of jitter and phase error. Background falls into
 /// it evenly, so the mean of a window is s times the clock's error, where s is the share of clicks that are light; s follows from the density outside the
 /// window. The variance of the measured error is then (s σ² + (1 - s) w²/3) / (n s²) for n clicks, jitter σ and half width w.</para>
-/// <para>The frequency's rate of change performs a random walk; its covariance over a time t is that of a third-order integrator,
-/// q · [t⁵/20, t⁴/8, t³/6; t⁴/8, t³/3, t²/2; t³/6, t²/2, t] (Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and
+/// <para>The frequency performs a random walk, and its rate of change another; the covariances over a time t are those of integrators of second order,
+/// q · [t³/3, t²/2; t²/2, t], and of third, q · [t⁵/20, t⁴/8, t³/6; t⁴/8, t³/3, t²/2; t³/6, t²/2, t] (Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and
 /// Navigation, 2001, eq. 6.2.3-7).</para>
 /// </remarks>
 internal sealed class ClockTracker
@@ -39,6 +39,7 @@ internal sealed class ClockTracker
     private const int FewestClicksACheck = 60;
 
     private readonly double _wander;
+    private readonly double _frequencyWander;
     private readonly double[] _offsets;
     private readonly double[,] _covariance = new double[3, 3];
     private readonly double[] _detectorSums;
@@ -59,6 +60,7 @@ internal sealed class ClockTracker
         _detectorCounts = new int[_offsets.Length];
         var slotsPerSecond = Second / settings.SlotPeriodPicoseconds;
         _wander = Math.Pow(settings.DriftWanderPpm * 1e-6 * slotsPerSecond, 2);
+        _frequencyWander = Math.Pow(settings.FrequencyWanderPpm * 1e-6 * slotsPerSecond, 2);
         _covariance[0, 0] = 0.05 * 0.05;
         _covariance[1, 1] = Math.Pow(0.3 * found.FrequencyError * Second, 2);
         _covariance[2, 2] = Math.Pow(settings.LargestDriftPpmPerSecond * 1e-6 * slotsPerSecond, 2);
@@ -163,10 +165,10 @@ internal sealed class ClockTracker
         var p = _covariance;
         var half = t * t / 2;
         double a = p[0, 0], b = p[0, 1], c = p[0, 2], d = p[1, 1], e = p[1, 2], f = p[2, 2];
-        p[0, 0] = a + (2 * t * b) + (2 * half * c) + (t * t * d) + (2 * t * half * e) + (half * half * f) + (_wander * Math.Pow(t, 5) / 20);
-        p[0, 1] = p[1, 0] = b + (t * c) + (t * d) + ((half + (t * t)) * e) + (t * half * f) + (_wander * Math.Pow(t, 4) / 8);
+        p[0, 0] = a + (2 * t * b) + (2 * half * c) + (t * t * d) + (2 * t * half * e) + (half * half * f) + (_wander * Math.Pow(t, 5) / 20) + (_frequencyWander * t * half * 2 / 3);
+        p[0, 1] = p[1, 0] = b + (t * c) + (t * d) + ((half + (t * t)) * e) + (t * half * f) + (_wander * Math.Pow(t, 4) / 8) + (_frequencyWander * half);
         p[0, 2] = p[2, 0] = c + (t * e) + (half * f) + (_wander * Math.Pow(t, 3) / 6);
-        p[1, 1] = d + (2 * t * e) + (t * t * f) + (_wander * Math.Pow(t, 3) / 3);
+        p[1, 1] = d + (2 * t * e) + (t * t * f) + (_wander * Math.Pow(t, 3) / 3) + (_frequencyWander * t);
         p[1, 2] = p[2, 1] = e + (t * f) + (_wander * half);
         p[2, 2] = f + (_wander * t);
     }

@@ -13,8 +13,13 @@ public sealed record SignalClockSettings
     public double LargestDriftPpmPerSecond { get; init; } = 1.1;
 
     /// <summary>
-    /// By how much the drift itself wanders in a second, in parts per million a second: how quickly the clock is allowed to be followed. A larger
-    /// figure follows worse oscillators, and lets more of the clicks' own jitter through.
+    /// Random walk of the frequency that is allowed for: standard deviation after a second, in parts per million. A larger figure follows worse oscillators, and lets more
+    /// of the clicks' own jitter through.
+    /// </summary>
+    public double FrequencyWanderPpm { get; init; } = 0.002;
+
+    /// <summary>
+    /// By how much the drift itself wanders in a second, in parts per million a second.
     /// </summary>
     public double DriftWanderPpm { get; init; } = 0.01;
 
@@ -48,6 +53,7 @@ public sealed record SignalClockSettings
         Check(SlotPeriodPicoseconds is >= 50 and <= 1e9, nameof(SlotPeriodPicoseconds), "50 to 10^9 ps");
         Check(LargestDeviationPpm is > 0 and <= 1000, nameof(LargestDeviationPpm), "above 0, to 1000 ppm");
         Check(LargestDriftPpmPerSecond is > 0 and <= 100, nameof(LargestDriftPpmPerSecond), "above 0, to 100 ppm/s");
+        Check(FrequencyWanderPpm is >= 0 and <= 10, nameof(FrequencyWanderPpm), "0 to 10");
         Check(DriftWanderPpm is > 0 and <= 10, nameof(DriftWanderPpm), "above 0, to 10");
         Check(Detectors is >= 1 and <= 64, nameof(Detectors), "1 to 64");
         Check(FrameSlots is >= 64 and <= 100_000_000 && PilotSlots % 64 == 0 && PilotSlots >= 64 && PilotSlots <= FrameSlots, nameof(PilotSlots), "a multiple of 64, at most a frame");

@@ -1,27 +1,96 @@
+using Qkd.Timing.Clocks;
 using Shouldly;
 
 namespace Qkd.Timing.Tests.Clocks;
 
+/// <summary>The clock in the light: found, followed, lost and found again. What is expected of it over a grid is in <see cref="SyncGridTests"/>.</summary>
 public sealed class SignalClockTests
 {
-    [Theory]
-    [InlineData(20, 1000, 20, 0, 1)]
-    [InlineData(30, 10, 20, 0, 3)]
-    [InlineData(30, 10, -50, 1, 3)]
-    [InlineData(30, 1, 50, -1, 6)]
-    [InlineData(40, 10, 35, 0.5, 12)]
-    [InlineData(40, 1, -50, 1, 30)]
-    public void Light_alone_gives_period_and_numbers(double loss, double signalToNoise, double ppm, double drift, double seconds)
+    [Fact]
+    public void At_40_dB_and_as_much_noise_as_light_the_clock_is_found_through_drift()
     {
-        for (var seed = 1; seed <= 4; seed++)
+        var result = new SyncTrial { Loss = 40, SignalToNoise = 1, Ppm = -50, DriftPpmPerSecond = 1, Seconds = 25 }.Run(1);
+        result.LockedAfter.ShouldNotBeNull().ShouldBeLessThan(20);
+        result.Wrong.ShouldBe(0);
+        result.Clock.State.ShouldBe(ClockState.Locked);
+        result.Clock.Clock.ShouldNotBeNull().DriftPpmPerSecond.ShouldBe(1, 0.05);
+        result.Clock.LightShare.ShouldBe(0.5, 0.05);
+        result.JitterAdded.ShouldBeLessThan(20);
+    }
+
+    [Fact]
+    public void A_wandering_oscillator_is_followed()
+    {
+        // 0.005 ppm after a second: a poor crystal, twice what is allowed for.
+        var result = new SyncTrial { Loss = 25, SignalToNoise = 10, Ppm = 20, WanderPpm = 0.005, Seconds = 4 }.Run(2);
+        result.LockedAfter.ShouldNotBeNull();
+        result.Wrong.ShouldBe(0);
+        result.JitterAdded.ShouldBeLessThan(20);
+    }
+
+    [Fact]
+    public void Light_that_fails_for_a_while_is_found_again_with_the_right_numbers()
+    {
+        var result = new SyncTrial { Loss = 25, SignalToNoise = 5, Ppm = 15, DriftPpmPerSecond = 0.3, Seconds = 6, DarkSeconds = [(2, 2.9), (4, 4.05)] }.Run(3);
+        result.Clock.State.ShouldBe(ClockState.Locked);
+        result.Clock.Losses.ShouldBeGreaterThanOrEqualTo(1);
+        result.Clock.Locks.ShouldBeGreaterThanOrEqualTo(2);
+        result.Wrong.ShouldBe(0);
+    }
+
+    [Fact]
+    public void A_clock_that_jumps_is_lost_and_found_again()
+    {
+        var (first, second) = (new SyncTrial { Seconds = 2, Loss = 22 }, new SyncTrial { Seconds = 2, Loss = 22, Ppm = -31 });
+        var (clock, a, b) = (new SignalClock(new SignalClockSettings { FirstFrame = 10, FramesToTry = 64 }), first.Draw(4), second.Draw(5));
+        clock.Add(a.Times, a.Detectors);
+        clock.State.ShouldBe(ClockState.Locked);
+
+        // Another frequency and another phase, two seconds on; frames begin near where the first stream's began.
+        var later = b.Times.Select(time => time + a.Times[^1]).ToArray();
+        clock.Add(later, b.Detectors);
+        clock.Losses.ShouldBeGreaterThanOrEqualTo(1);
+        clock.State.ShouldNotBe(ClockState.Searching);
+        clock.Clock.ShouldNotBeNull().DeviationPpm(SyncTrial.Period).ShouldBe(-31, 0.05);
+    }
+
+    [Fact]
+    public void Noise_alone_is_never_taken_for_a_clock()
+    {
+        // A hundred streams: with the probability asked for, 10^-10 a search, one lock in a hundred million.
+        for (var seed = 0; seed < 100; seed++)
         {
-            var began = System.Diagnostics.Stopwatch.GetTimestamp();
-            var trial = new SyncTrial { Loss = loss, SignalToNoise = signalToNoise, Ppm = ppm, DriftPpmPerSecond = drift, Seconds = seconds };
-            var result = trial.Run(seed);
-            TestContext.Current.TestOutputHelper?.WriteLine(
-                $"locked after {result.LockedAfter:0.00} s, right {result.Right}, wrong {result.Wrong}, added {result.JitterAdded:0.0} ps, state {result.Clock.State}, losses {result.Clock.Losses} slips {result.Clock.Slips} sigma {result.Clock.NumberingSigmas:0.0} jitter {result.Clock.JitterSlots * 1e4:0} window {result.Clock.WindowSlots:0.000} light {result.Clock.LightShare:0.00} took {System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds:0.00} s, drift {result.Clock.Clock?.DriftPpmPerSecond:0.00} ppm {result.Clock.Clock?.DeviationPpm(10000):0.000}");
-            result.Wrong.ShouldBe(0);
-            result.LockedAfter.ShouldNotBeNull();
+            var random = new Random(seed);
+            var clock = new SignalClock(new SignalClockSettings());
+            var times = new long[20_000];
+            double time = 0;
+            for (var i = 0; i < times.Length; i++)
+            {
+                times[i] = (long)(time -= 1e12 / 50_000 * Math.Log(1 - random.NextDouble()));
+            }
+
+            var detectors = times.Select(_ => (byte)random.Next(4)).ToArray();
+            clock.Add(times, detectors);
+            clock.State.ShouldBe(ClockState.Searching);
         }
     }
+
+    [Fact]
+    public void Light_with_another_pilot_is_followed_but_not_numbered()
+    {
+        var result = new SyncTrial { Loss = 22, Seconds = 2, PilotsOfFrame = 1_000_000 }.Run(6);
+        result.Clock.State.ShouldBe(ClockState.Counting);
+        result.LockedAfter.ShouldBeNull();
+    }
+
+    [Fact]
+    public void A_detector_that_does_not_exist_is_refused() =>
+        Should.Throw<ArgumentException>(() => new SignalClock(new SignalClockSettings()).Add([1, 2], [0, 4]));
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    [InlineData(double.NaN)]
+    public void A_period_that_makes_no_sense_is_refused(double period) =>
+        Should.Throw<ArgumentException>(() => new SignalClock(new SignalClockSettings { SlotPeriodPicoseconds = period }));
 }

@@ -39,14 +39,25 @@ internal sealed record SyncTrial
     /// <summary>By the probabilities of <see cref="PilotIntensities"/>.</summary>
     private static double MeanPhotons => (0.5 * 0.45) + (0.3125 * 0.15) + (0.1875 * 0.001);
 
+    /// <summary>Added to the frame number that the pilots are made of: another sender's pilots.</summary>
+    public long PilotsOfFrame { get; init; }
+
     public SyncResult Run(int seed)
+    {
+        var source = Source(seed);
+        return Judge(source, source.Draw(Seconds));
+    }
+
+    public Sim.Optics.Clicks Draw(int seed) => Source(seed).Draw(Seconds);
+
+    private ClickSource Source(int seed)
     {
         var random = new Random(seed);
         var start = (10L * 1_000_000) + random.NextInt64((long)FramesToTry * 1_000_000 * 9 / 10);
-        var source = new ClickSource(
+        return new ClickSource(
             new ClickSourceSettings
             {
-                Intensity = Pilots.Of,
+                Intensity = slot => Pilots.Of(slot + (PilotsOfFrame * 1_000_000)),
                 LossDecibels = Loss,
                 BackgroundHertz = LightHertz / SignalToNoise,
                 FirstSlot = start,
@@ -59,7 +70,6 @@ internal sealed record SyncTrial
                 DarkSeconds = DarkSeconds,
             },
             seed);
-        return Judge(source, source.Draw(Seconds));
     }
 
     private SyncResult Judge(ClickSource source, Sim.Optics.Clicks clicks)
