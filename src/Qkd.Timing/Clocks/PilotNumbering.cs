@@ -35,8 +35,7 @@ internal sealed class PilotNumbering
     private readonly double _slotsASecond;
     private readonly int _frameSlots;
     private readonly int _pilotSlots;
-    private readonly long _firstFrame;
-    private readonly int _frames;
+    private readonly long[] _frames;
     private readonly double _falseProbability;
     private readonly int _mostClicks;
     private readonly List<long> _clicks = [];
@@ -52,14 +51,15 @@ internal sealed class PilotNumbering
     /// <summary>Starts a search.</summary>
     /// <param name="settings">Frames and pilots.</param>
     /// <param name="pilots">The pilots.</param>
-    /// <param name="firstFrame">First frame that slot 0 of the clicks' own numbering may lie in.</param>
-    /// <param name="frames">And how many from there on.</param>
-    public PilotNumbering(SignalClockSettings settings, PilotTable pilots, long firstFrame, int frames)
+    /// <param name="expectedFrame">The frame that slot 0 of the clicks' own numbering most likely lies in; those near it are tried first.</param>
+    /// <param name="framesBefore">How many frames before it may be the one.</param>
+    public PilotNumbering(SignalClockSettings settings, PilotTable pilots, long expectedFrame, int framesBefore)
     {
         _pilots = pilots;
         (_frameSlots, _pilotSlots) = (settings.FrameSlots, settings.PilotSlots);
         _slotsASecond = 1e12 / settings.SlotPeriodPicoseconds;
-        (_firstFrame, _frames) = (Math.Max(0, firstFrame), frames);
+        var first = Math.Max(0, expectedFrame - framesBefore);
+        _frames = [.. Enumerable.Range(0, settings.FramesToTry).Select(frame => first + frame).OrderBy(frame => Math.Abs(frame - expectedFrame))];
         _falseProbability = settings.FalseLockProbability;
 
         // A score is a short: the clicks in pilots must fit.
@@ -68,7 +68,7 @@ internal sealed class PilotNumbering
     }
 
     /// <summary>Standard deviations by which the right numbering must stand out.</summary>
-    public double LeastSigmas => Math.Sqrt(2 * Math.Log((double)_frames * _frameSlots / _falseProbability));
+    public double LeastSigmas => Math.Sqrt(2 * Math.Log((double)_frames.Length * _frameSlots / _falseProbability));
 
     /// <summary>Adds slots with clicks, ascending, each slot once, numbered from wherever the search began.</summary>
     public void Add(ReadOnlySpan<long> slots)
@@ -97,13 +97,11 @@ internal sealed class PilotNumbering
         }
 
         var stride = Math.Max(1, (int)(_clicks.Count / _votes));
-        var cost = (double)_frames * (_clicks.Count / stride);
+        var cost = (double)_frames.Length * (_clicks.Count / stride);
         if (_spent + cost > VotesAtOnce + (VotesASecond * (_clicks[^1] - _firstSlot) / _slotsASecond))
         {
             return null;
         }
-
-        _spent += cost;
 
         // In bright light some of the clicks are enough. Every few of them, evenly: no pilot is left out.
         _stride = stride;
@@ -119,7 +117,7 @@ internal sealed class PilotNumbering
         }
 
         var best = (Shift: 0L, Sigmas: 0.0);
-        for (var frame = 0; frame < _frames; frame++)
+        foreach (var frame in _frames)
         {
             // All that may be tried count in the threshold: the first that passes it is as good as the best.
             if (best.Sigmas >= LeastSigmas)
@@ -127,7 +125,8 @@ internal sealed class PilotNumbering
                 break;
             }
 
-            Vote(_firstFrame + frame);
+            _spent += _clicks.Count / _stride;
+            Vote(frame);
             for (var offset = 0; offset < _frameSlots; offset++)
             {
                 var next = _scores.AsSpan(offset).IndexOfAnyInRange(least, short.MaxValue);
@@ -140,7 +139,7 @@ internal sealed class PilotNumbering
                 var sigmas = _scores[offset] / Math.Sqrt(_counts[offset]);
                 if (sigmas > best.Sigmas)
                 {
-                    best = (((_firstFrame + frame) * _frameSlots) + offset, sigmas);
+                    best = ((frame * _frameSlots) + offset, sigmas);
                 }
             }
         }

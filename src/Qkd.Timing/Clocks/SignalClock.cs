@@ -183,14 +183,9 @@ public sealed class SignalClock
     {
         _tracker = new ClockTracker(_settings, found);
         State = ClockState.Counting;
-        var firstFrame = _settings.FirstFrame;
-        if (_before is { } before)
-        {
-            // Found again: the numbers are near what the old clock says, unless something jumped.
-            firstFrame = (before.MovedTo(found.Clock.Time).Slot / _settings.FrameSlots) - (_settings.FramesToTry / 2);
-        }
 
-        BeginNumbering(firstFrame);
+        // Found again: the numbers are near what the old clock says, unless something jumped.
+        BeginNumbering(_before?.MovedTo(found.Clock.Time).Slot / _settings.FrameSlots);
         var from = FirstFrom(times, found.Clock.Time);
         while (from < times.Length && _tracker is not null)
         {
@@ -200,9 +195,9 @@ public sealed class SignalClock
         }
     }
 
-    private void BeginNumbering(long firstFrame)
+    private void BeginNumbering(long? expectedFrame)
     {
-        _numbering = new PilotNumbering(_settings, _pilots, firstFrame, _settings.FramesToTry);
+        _numbering = new PilotNumbering(_settings, _pilots, expectedFrame ?? _settings.FirstFrame, expectedFrame is null ? 0 : _settings.FramesToTry / 2);
         _check = null;
         _lastSlot = long.MinValue;
     }
@@ -276,7 +271,7 @@ public sealed class SignalClock
             var frame = tracker.Clock.Slot / _settings.FrameSlots;
             tracker.Renumber(-tracker.Clock.Slot);
             (State, Losses) = (ClockState.Counting, Losses + 1);
-            BeginNumbering(frame - (_settings.FramesToTry / 2));
+            BeginNumbering(frame);
         }
     }
 
