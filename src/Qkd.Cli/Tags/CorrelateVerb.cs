@@ -53,12 +53,13 @@ internal sealed class CorrelateVerb : TagsVerb
         if (parsed.GetValue(_plot) is { } plot)
         {
             var bins = correlation.Counts.Length;
+            var unit = TimeUnit.For(range);
             SeriesPlot.Save(
                 plot,
                 channels.Length == 1 ? $"Autocorrelation of channel {channels[0]}" : $"Correlation of channels {channels[0]} and {channels[1]}",
-                "lag (ns)",
+                $"lag ({unit.Name})",
                 "g²",
-                [new Series("", [.. Enumerable.Range(0, bins).Select(i => correlation.Lag(i) / 1000.0)], [.. Enumerable.Range(0, bins).Select(i => Finite(correlation.At(i).Value) ?? 0)])],
+                [new Series("", [.. Enumerable.Range(0, bins).Select(i => correlation.Lag(i) / unit.Picoseconds)], [.. Enumerable.Range(0, bins).Select(i => Finite(correlation.At(i).Value) ?? 0)])],
                 steps: false,
                 "");
         }

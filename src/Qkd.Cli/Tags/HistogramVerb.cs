@@ -61,12 +61,13 @@ internal sealed class HistogramVerb : TagsVerb
         if (parsed.GetValue(_plot) is { } plot)
         {
             var shown = Math.Max(2, Math.Min(values.Length, last + 2));
+            var unit = TimeUnit.For(shown * binPicoseconds);
             SeriesPlot.Save(
                 plot,
                 Capital(kind),
-                "time (ns)",
+                $"time ({unit.Name})",
                 "tags a bin",
-                [new Series("", [.. Enumerable.Range(0, shown).Select(i => i * binPicoseconds / 1000)], [.. values.Take(shown).Select(count => (double)count)])],
+                [new Series("", [.. Enumerable.Range(0, shown).Select(i => i * binPicoseconds / unit.Picoseconds)], [.. values.Take(shown).Select(count => (double)count)])],
                 steps: true,
                 fit is null ? "" : Text($"centre {fit.Centre * binPicoseconds:0.#} ps, σ {fit.Sigma * binPicoseconds:0.#} ps"));
         }

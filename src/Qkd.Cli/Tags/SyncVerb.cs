@@ -240,15 +240,19 @@ internal sealed class SyncVerb : TagsVerb
         return ([.. picked], [.. of]);
     }
 
-    private static void Draw(string file, int[] channels, ArrivalHistogram arrivals, double period) => SeriesPlot.Save(
-        file,
-        "Arrivals within a slot",
-        "after the slot's centre (ns)",
-        "tags a bin",
-        [.. channels.Select((channel, detector) => new Series(
-            $"channel {channel}",
-            [.. Enumerable.Range(0, arrivals.Bins).Select(bin => (((bin + 0.5) / arrivals.Bins) - 0.5) * period / 1000)],
-            [.. arrivals[detector].ToArray().Select(count => (double)count)]))],
-        steps: true,
-        "");
+    private static void Draw(string file, int[] channels, ArrivalHistogram arrivals, double period)
+    {
+        var unit = TimeUnit.For(period);
+        SeriesPlot.Save(
+            file,
+            "Arrivals within a slot",
+            $"after the slot's centre ({unit.Name})",
+            "tags a bin",
+            [.. channels.Select((channel, detector) => new Series(
+                $"channel {channel}",
+                [.. Enumerable.Range(0, arrivals.Bins).Select(bin => (((bin + 0.5) / arrivals.Bins) - 0.5) * period / unit.Picoseconds)],
+                [.. arrivals[detector].ToArray().Select(count => (double)count)]))],
+            steps: true,
+            "");
+    }
 }

@@ -59,7 +59,9 @@ internal sealed class PilotNumbering
         (_frameSlots, _pilotSlots) = (settings.FrameSlots, settings.PilotSlots);
         _slotsASecond = 1e12 / settings.SlotPeriodPicoseconds;
         var first = Math.Max(0, expectedFrame - framesBefore);
-        _frames = [.. Enumerable.Range(0, settings.FramesToTry).Select(frame => first + frame).OrderBy(frame => Math.Abs(frame - expectedFrame))];
+
+        // One more than asked for: what lies between two frames at one instant may have reached the next at another.
+        _frames = [.. Enumerable.Range(0, settings.FramesToTry + 1).Select(frame => first + frame).OrderBy(frame => Math.Abs(frame - expectedFrame))];
         _falseProbability = settings.FalseLockProbability;
 
         // A score is a short: the clicks in pilots must fit.

@@ -47,6 +47,7 @@ public sealed class SignalClock
     private NumberingCheck? _check;
     private SlotClock? _before;
     private long _lastSlot = long.MinValue;
+    private long? _firstTime;
 
     /// <summary>Creates a clock that knows nothing yet.</summary>
     /// <exception cref="ArgumentException">The settings make no sense.</exception>
@@ -107,6 +108,7 @@ public sealed class SignalClock
             throw new ArgumentException("Each click has a time and one of the detectors.", nameof(detectors));
         }
 
+        _firstTime ??= times.Length > 0 ? times[0] : null;
         _stretches.Clear();
         for (var from = 0; from < times.Length;)
         {
@@ -184,8 +186,11 @@ public sealed class SignalClock
         _tracker = new ClockTracker(_settings, found);
         State = ClockState.Counting;
 
-        // Found again: the numbers are near what the old clock says, unless something jumped.
-        BeginNumbering(_before?.MovedTo(found.Clock.Time).Slot / _settings.FrameSlots);
+        // Found again: the numbers are near what the old clock says, unless something jumped. Else they are counted from the first click.
+        var sinceFirst = (long)((found.Clock.Time - _firstTime!.Value) / _settings.SlotPeriodPicoseconds);
+        BeginNumbering(_before is { } before
+            ? (before.MovedTo(found.Clock.Time).Slot / _settings.FrameSlots, _settings.FramesToTry / 2)
+            : (_settings.FirstFrame + (sinceFirst / _settings.FrameSlots), 0));
         var from = FirstFrom(times, found.Clock.Time);
         while (from < times.Length && _tracker is not null)
         {
@@ -195,9 +200,9 @@ public sealed class SignalClock
         }
     }
 
-    private void BeginNumbering(long? expectedFrame)
+    private void BeginNumbering((long Frame, int FramesBefore) expected)
     {
-        _numbering = new PilotNumbering(_settings, _pilots, expectedFrame ?? _settings.FirstFrame, expectedFrame is null ? 0 : _settings.FramesToTry / 2);
+        _numbering = new PilotNumbering(_settings, _pilots, expected.Frame, expected.FramesBefore);
         _check = null;
         _lastSlot = long.MinValue;
     }
@@ -271,7 +276,7 @@ public sealed class SignalClock
             var frame = tracker.Clock.Slot / _settings.FrameSlots;
             tracker.Renumber(-tracker.Clock.Slot);
             (State, Losses) = (ClockState.Counting, Losses + 1);
-            BeginNumbering(frame);
+            BeginNumbering((frame, _settings.FramesToTry / 2));
         }
     }
 
