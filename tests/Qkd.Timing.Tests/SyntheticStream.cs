@@ -19,7 +19,8 @@ internal sealed class SyntheticStream
     private readonly List<double> _edges = [];
 
     public SyntheticStream(
-        int frames, int seed, double ppm = 0, double delayPicoseconds = 0, double signalClick = 0.2, double darkClick = 0.0005, double jitter = 40, double lightFrom = 0)
+        int frames, int seed, double ppm = 0, double delayPicoseconds = 0, double signalClick = 0.2, double darkClick = 0.0005, double jitter = 40, double lightFrom = 0,
+        double[]? detectorDelays = null)
     {
         _random = new Random(seed);
         Ppm = ppm;
@@ -43,7 +44,7 @@ internal sealed class SyntheticStream
                     if (_random.NextDouble() < p)
                     {
                         Truth.Add((number, detector));
-                        var time = lightFrom + ((((number * Period) + Delay) + Gauss(jitter)) * Stretch);
+                        var time = lightFrom + ((((number * Period) + Delay + (detectorDelays?[detector] ?? 0)) + Gauss(jitter)) * Stretch);
                         _clicks.Add((time, detector));
                     }
                 }
@@ -51,6 +52,11 @@ internal sealed class SyntheticStream
         }
 
         LightFrom = lightFrom;
+        if (detectorDelays is not null)
+        {
+            Settings = Settings with { Detectors = [.. Settings.Detectors.Select((detector, i) => detector with { DelayPicoseconds = detectorDelays[i] })] };
+        }
+
         for (long marker = 0; marker * Divisor < ((long)frames * FrameSlots) + 20_000; marker++)
         {
             _edges.Add(lightFrom + (marker * Divisor * Period * Stretch));
@@ -72,7 +78,7 @@ internal sealed class SyntheticStream
 
     public List<double> Edges => _edges;
 
-    public TagReceiverSettings Settings { get; init; } = new()
+    public TagReceiverSettings Settings { get; set; } = new()
     {
         FrameSlots = FrameSlots,
         PilotSlots = PilotSlots,

@@ -26,6 +26,41 @@ public sealed class TagReceiverTests
     }
 
     [Fact]
+    public void Detectors_whose_paths_differ_by_slots_agree_once_their_delays_are_given()
+    {
+        var stream = new SyntheticStream(20, seed: 17, ppm: 8, delayPicoseconds: 97_934_123, detectorDelays: [0, 25_300, -13_100, 40_000]);
+        var frames = Receive(stream, 6.3 * FrameTime, out var receiver);
+        receiver.Status.State.ShouldBe(SyncState.Locked);
+        CheckAgainstTruth(stream, frames);
+        frames.Count.ShouldBeGreaterThanOrEqualTo(17);
+    }
+
+    [Fact]
+    public void Each_detector_has_a_gate_of_its_own_and_its_arrivals_are_counted()
+    {
+        // 40 ps of jitter: ±20 ps about the centre hold 38 % of the clicks.
+        var stream = new SyntheticStream(20, seed: 18, delayPicoseconds: 97_934_123);
+        stream.Settings = stream.Settings with
+        {
+            Detectors = [.. stream.Settings.Detectors.Select(detector => detector with { GateWidthPicoseconds = detector.Index == 3 ? 40 : null })],
+        };
+        var frames = Receive(stream, 6.3 * FrameTime, out var receiver);
+        var outcomes = frames.SelectMany(frame => frame.Outcomes.ToArray()).ToArray();
+        double narrow = outcomes.Count(outcome => outcome == 3), wide = outcomes.Count(outcome => outcome == 2);
+        (narrow / wide).ShouldBe(0.383, 0.03);
+        for (var detector = 0; detector < 4; detector++)
+        {
+            var peak = receiver.Arrivals.Peak(detector).ShouldNotBeNull();
+            (peak.CentreSlots * SyntheticStream.Period).ShouldBe(0, 10);
+            (peak.WidthSlots * SyntheticStream.Period).ShouldBe(40, 10);
+        }
+
+        // Synthetic detectors have no afterpulses: none within five standard errors.
+        var afterpulses = receiver.Afterpulses.Afterpulses(0).ShouldNotBeNull();
+        afterpulses.Probability.ShouldBe(0, 5 * afterpulses.Error);
+    }
+
+    [Fact]
     public void Frames_come_in_order_each_once_and_say_what_was_lost_between_acquisitions()
     {
         var stream = new SyntheticStream(24, seed: 3, ppm: 12, delayPicoseconds: 97_934_000);
