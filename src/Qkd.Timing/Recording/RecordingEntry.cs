@@ -26,6 +26,9 @@ public enum RecordingEntryKind : byte
     /// <summary>See <see cref="ReceiverDrawEntry"/>.</summary>
     ReceiverDraw = 6,
 
+    /// <summary>See <see cref="RecordingEndedEntry"/>.</summary>
+    Ended = 7,
+
     /// <summary>See <see cref="BlockOpenedEntry"/>.</summary>
     BlockOpened = 16,
 
@@ -83,6 +86,7 @@ public abstract record RecordingEntry
             RecordingEntryKind.Reception => new ReceptionEntry(cursor.Int64(), cursor.Enum<TagTimeBase>(), cursor.Json<TagReceiverSettings>()),
             RecordingEntryKind.Tags => new TagsEntry(TagBatchEncoding.Read(ref cursor)),
             RecordingEntryKind.ReceiverDraw => new ReceiverDrawEntry(cursor.Rest()),
+            RecordingEntryKind.Ended => new RecordingEndedEntry(cursor.Text()),
             RecordingEntryKind.BlockOpened => new BlockOpenedEntry(cursor.Int64(), cursor.Text()),
             RecordingEntryKind.PreparedFrame => new PreparedFrameEntry(cursor.Int64(), cursor.Int64(), cursor.Words()),
             RecordingEntryKind.BlockDraw => new BlockDrawEntry(cursor.Int64(), cursor.Rest()),
@@ -184,6 +188,17 @@ public sealed record ReceiverDrawEntry(ReadOnlyMemory<byte> Bytes) : RecordingEn
 
     /// <inheritdoc/>
     public override void WriteTo(IBufferWriter<byte> destination) => destination.Write(Bytes.Span);
+}
+
+/// <summary>Nothing more is recorded. The last entry of a recording that was not cut off.</summary>
+/// <param name="Reason">Why, in words.</param>
+public sealed record RecordingEndedEntry(string Reason) : RecordingEntry
+{
+    /// <inheritdoc/>
+    public override RecordingEntryKind Kind => RecordingEntryKind.Ended;
+
+    /// <inheritdoc/>
+    public override void WriteTo(IBufferWriter<byte> destination) => destination.Text(Reason);
 }
 
 /// <summary>A block was opened.</summary>
