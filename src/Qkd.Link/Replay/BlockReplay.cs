@@ -93,7 +93,7 @@ internal sealed class BlockReplay : IBlockMessages, IAliceBlockHost, IBobBlockHo
     }
 
     /// <summary>Takes what happened in the block.</summary>
-    public ValueTask AddAsync(RecordingEntry entry)
+    public ValueTask AddAsync(BlockEntry entry)
     {
         switch (entry)
         {
@@ -123,7 +123,7 @@ internal sealed class BlockReplay : IBlockMessages, IAliceBlockHost, IBobBlockHo
     }
 
     /// <summary>The block has ended as an entry says, or, without one, with the recording.</summary>
-    public async ValueTask<ReplayedBlock> EndAsync(RecordingEntry? outcome)
+    public async ValueTask<ReplayedBlock> EndAsync(BlockEntry? outcome)
     {
         await HandAsync(_next);
         var (key, failure) = await FinishAsync();
@@ -323,7 +323,7 @@ internal sealed class BlockReplay : IBlockMessages, IAliceBlockHost, IBobBlockHo
         }
     }
 
-    private (ReplayOutcome Outcome, string Detail) Judge(RecordingEntry? outcome, ReplayedKey? key, Exception? failure)
+    private (ReplayOutcome Outcome, string Detail) Judge(BlockEntry? outcome, ReplayedKey? key, Exception? failure)
     {
         if (_difference is not null)
         {

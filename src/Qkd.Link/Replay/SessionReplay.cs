@@ -121,27 +121,10 @@ public sealed class SessionReplay(SessionRecordingReader recording) : IDisposabl
             case BlockOpenedEntry opened:
                 await OpenAsync(opened);
                 break;
-            case BlockAcceptedEntry { BlockId: var id }:
-                return await EndAsync(id, entry);
-            case BlockDiscardedEntry { BlockId: var id }:
-                return await EndAsync(id, entry);
-            case BlockReceivedEntry { BlockId: var id }:
-                await AddAsync(id, entry);
-                break;
-            case BlockSentEntry { BlockId: var id }:
-                await AddAsync(id, entry);
-                break;
-            case BlockDrawEntry { BlockId: var id }:
-                await AddAsync(id, entry);
-                break;
-            case PreparedFrameEntry { BlockId: var id }:
-                await AddAsync(id, entry);
-                break;
-            case BlockConditionsEntry { BlockId: var id }:
-                await AddAsync(id, entry);
-                break;
-            case BlockFeedEntry { BlockId: var id }:
-                await AddAsync(id, entry);
+            case BlockAcceptedEntry or BlockDiscardedEntry:
+                return await EndAsync((BlockEntry)entry);
+            case BlockEntry ofBlock:
+                await AddAsync(ofBlock);
                 break;
         }
 
@@ -242,26 +225,26 @@ public sealed class SessionReplay(SessionRecordingReader recording) : IDisposabl
         }
     }
 
-    private async ValueTask AddAsync(long blockId, RecordingEntry entry)
+    private async ValueTask AddAsync(BlockEntry entry)
     {
-        if (_open.TryGetValue(blockId, out var block))
+        if (_open.TryGetValue(entry.BlockId, out var block))
         {
             await block.AddAsync(entry);
         }
         else
         {
-            Fail($"block {blockId} is not open");
+            Fail($"block {entry.BlockId} is not open");
         }
     }
 
-    private async ValueTask<ReplayedBlock?> EndAsync(long blockId, RecordingEntry outcome)
+    private async ValueTask<ReplayedBlock?> EndAsync(BlockEntry outcome)
     {
-        if (_open.Remove(blockId, out var block))
+        if (_open.Remove(outcome.BlockId, out var block))
         {
             return await block.EndAsync(outcome);
         }
 
-        Fail($"block {blockId} is not open");
+        Fail($"block {outcome.BlockId} is not open");
         return null;
     }
 

@@ -106,6 +106,10 @@ public abstract record RecordingEntry
     public sealed override string ToString() => GetType().Name;
 }
 
+/// <summary>One thing that happened in a block.</summary>
+/// <param name="BlockId">The block.</param>
+public abstract record BlockEntry(long BlockId) : RecordingEntry;
+
 /// <summary>Whose session it is. The first entry of a recording.</summary>
 /// <param name="End"><c>Alice</c> or <c>Bob</c>.</param>
 /// <param name="Node">Name of the node.</param>
@@ -204,7 +208,7 @@ public sealed record RecordingEndedEntry(string Reason) : RecordingEntry
 /// <summary>A block was opened.</summary>
 /// <param name="BlockId">The block.</param>
 /// <param name="ParametersJson">Its parameters as this end holds them, as JSON.</param>
-public sealed record BlockOpenedEntry(long BlockId, string ParametersJson) : RecordingEntry
+public sealed record BlockOpenedEntry(long BlockId, string ParametersJson) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockOpened;
@@ -221,7 +225,7 @@ public sealed record BlockOpenedEntry(long BlockId, string ParametersJson) : Rec
 /// <param name="BlockId">The block that it was told for.</param>
 /// <param name="Frame">Number of the frame.</param>
 /// <param name="Symbols">The whole frame in the layout of <see cref="PackedSymbols"/>.</param>
-public sealed record PreparedFrameEntry(long BlockId, long Frame, ReadOnlyMemory<ulong> Symbols) : RecordingEntry
+public sealed record PreparedFrameEntry(long BlockId, long Frame, ReadOnlyMemory<ulong> Symbols) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.PreparedFrame;
@@ -238,7 +242,7 @@ public sealed record PreparedFrameEntry(long BlockId, long Frame, ReadOnlyMemory
 /// <summary>Random bytes that this end drew for a block, in the order of the draws.</summary>
 /// <param name="BlockId">The block.</param>
 /// <param name="Bytes">The bytes of one draw.</param>
-public sealed record BlockDrawEntry(long BlockId, ReadOnlyMemory<byte> Bytes) : RecordingEntry
+public sealed record BlockDrawEntry(long BlockId, ReadOnlyMemory<byte> Bytes) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockDraw;
@@ -260,7 +264,7 @@ public sealed record BlockDrawEntry(long BlockId, ReadOnlyMemory<byte> Bytes) : 
 /// <param name="SiftedBitsPerSecond">Bits a second to keep up with; zero if it is not known.</param>
 /// <param name="SecretShare">Share of the sifted bits that is secret, 0 to 1; zero if it is not known.</param>
 public sealed record BlockConditionsEntry(
-    long BlockId, string Method, bool Chosen, double ErrorRate, TimeSpan RoundTrip, double SiftedBitsPerSecond, double SecretShare) : RecordingEntry
+    long BlockId, string Method, bool Chosen, double ErrorRate, TimeSpan RoundTrip, double SiftedBitsPerSecond, double SecretShare) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockConditions;
@@ -282,7 +286,7 @@ public sealed record BlockConditionsEntry(
 /// <param name="BlockId">The block.</param>
 /// <param name="Type">Kind of message, as on the wire.</param>
 /// <param name="Payload">Its content.</param>
-public sealed record BlockReceivedEntry(long BlockId, byte Type, ReadOnlyMemory<byte> Payload) : RecordingEntry
+public sealed record BlockReceivedEntry(long BlockId, byte Type, ReadOnlyMemory<byte> Payload) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockReceived;
@@ -301,7 +305,7 @@ public sealed record BlockReceivedEntry(long BlockId, byte Type, ReadOnlyMemory<
 /// <param name="Type">Kind of message, as on the wire.</param>
 /// <param name="Length">Length of its content in bytes.</param>
 /// <param name="Sha256">SHA-256 of its content.</param>
-public sealed record BlockSentEntry(long BlockId, byte Type, int Length, ReadOnlyMemory<byte> Sha256) : RecordingEntry
+public sealed record BlockSentEntry(long BlockId, byte Type, int Length, ReadOnlyMemory<byte> Sha256) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockSent;
@@ -319,7 +323,7 @@ public sealed record BlockSentEntry(long BlockId, byte Type, int Length, ReadOnl
 /// <summary>How much of a block's key Alice sets aside for authentication: it depends on her stock of it.</summary>
 /// <param name="BlockId">The block.</param>
 /// <param name="AuthenticationBits">Bits.</param>
-public sealed record BlockFeedEntry(long BlockId, int AuthenticationBits) : RecordingEntry
+public sealed record BlockFeedEntry(long BlockId, int AuthenticationBits) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockFeed;
@@ -336,7 +340,7 @@ public sealed record BlockFeedEntry(long BlockId, int AuthenticationBits) : Reco
 /// <param name="BlockId">The block.</param>
 /// <param name="KeyBits">Length of the key in bits.</param>
 /// <param name="KeySha256">SHA-256 of the key, before anything of it is set aside for authentication.</param>
-public sealed record BlockAcceptedEntry(long BlockId, long KeyBits, ReadOnlyMemory<byte> KeySha256) : RecordingEntry
+public sealed record BlockAcceptedEntry(long BlockId, long KeyBits, ReadOnlyMemory<byte> KeySha256) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockAccepted;
@@ -353,7 +357,7 @@ public sealed record BlockAcceptedEntry(long BlockId, long KeyBits, ReadOnlyMemo
 /// <summary>A block was given up.</summary>
 /// <param name="BlockId">The block.</param>
 /// <param name="Reason">Why, in words.</param>
-public sealed record BlockDiscardedEntry(long BlockId, string Reason) : RecordingEntry
+public sealed record BlockDiscardedEntry(long BlockId, string Reason) : BlockEntry(BlockId)
 {
     /// <inheritdoc/>
     public override RecordingEntryKind Kind => RecordingEntryKind.BlockDiscarded;
