@@ -1,3 +1,4 @@
+using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Link.Recording;
 using Qkd.Link.Replay;
@@ -14,18 +15,27 @@ internal sealed record RecordedLink(
     public static readonly byte[] Key = [.. Enumerable.Range(0, 32).Select(i => (byte)(7 * i))];
 
     /// <summary>Runs a link until both ends have so many keys.</summary>
-    public static async Task<RecordedLink> RunAsync(Func<IReconciler> reconciler, int blocks = 2)
+    public static async Task<RecordedLink> RunAsync(Func<IReconciler> reconciler, int blocks = 2, TagTimeBase timeBase = TagTimeBase.Referenced, bool interrupted = false)
     {
         var (aliceFile, bobFile) = (new MemoryStream(), new MemoryStream());
         var ended = new List<string>();
         await using var alice = Recorder(LinkEnd.Alice, aliceFile, ended.Add);
         await using var bob = Recorder(LinkEnd.Bob, bobFile, ended.Add);
-        await using var link = new TestLink { AliceRecorder = alice, BobRecorder = bob, Reconciler = reconciler };
+        await using var link = new TestLink(timeBase: timeBase) { AliceRecorder = alice, BobRecorder = bob, Reconciler = reconciler };
 
         // Double clicks for the receiver to draw bits for, at the cost of half as many errors.
         (link.Light.ErrorRate, link.Light.DoubleClicks) = (0.004, 0.01);
         await link.StartAsync();
         await link.UntilAsync(() => link.Alice.Keys.Count >= blocks && link.Bob.Keys.Count >= blocks, $"{blocks} blocks of key");
+        if (interrupted)
+        {
+            link.Keeper.IsAligned = false;
+            await link.UntilAsync(() => link.Bob.Discarded.Any(d => d.Reason.Contains("turned it away", StringComparison.Ordinal)), "a block given up");
+            link.Keeper.IsAligned = true;
+            var before = link.Bob.Keys.Count;
+            await link.UntilAsync(() => link.Bob.Keys.Count > before + 1, "key after it");
+        }
+
         await link.StopAsync();
         await alice.DisposeAsync();
         await bob.DisposeAsync();

@@ -29,39 +29,17 @@ public sealed class SessionReplayTests
             : await RecordedLink.RunAsync(() => correction == Correction.Cascade
                 ? new CascadeReconciler()
                 : AdaptiveReconciler.Create(ReconciliationMethod.Auto, OperatingSystemRandomness.Instance));
-        await ShouldGiveAsync(link.Alice, link.AliceKeys, "Alice");
-        await ShouldGiveAsync(link.Bob, link.BobKeys, "Bob");
-
-        static async Task ShouldGiveAsync(byte[] file, IReadOnlyDictionary<long, byte[]> keys, string end)
-        {
-            var (blocks, replay) = await RecordedLink.ReplayAsync(file);
-            replay.Fault.ShouldBeNull();
-            replay.ReceiverDiffers.ShouldBeFalse();
-            replay.Session!.End.ShouldBe(end);
-            replay.EndReason.ShouldBe("the session ended");
-            var same = blocks.Where(block => block.Outcome == ReplayOutcome.Same).ToList();
-            same.Select(block => block.BlockId).ShouldBe(keys.Keys, ignoreOrder: true);
-            foreach (var block in same)
-            {
-                block.Key!.IsSameAs(keys[block.BlockId]).ShouldBeTrue();
-                block.Key.LengthBits.ShouldBe(8 * keys[block.BlockId].Length);
-                block.KeyBits.ShouldBe(block.Key.LengthBits);
-                block.MessagesCompared.ShouldBeGreaterThan(60);
-                block.Report.SecretBits.ShouldBe(block.KeyBits);
-
-                // Another key is not taken for it.
-                var other = keys[block.BlockId].ToArray();
-                other[^1] ^= 1;
-                block.Key.IsSameAs(other).ShouldBeFalse();
-            }
-
-            // The session was ended in the middle of others.
-            blocks.Except(same).ShouldAllBe(block => block.Outcome == ReplayOutcome.Discarded && block.KeyBits == 0);
-        }
+        await ShouldGiveBothAsync(link);
     }
 
+    [Theory]
+    [InlineData(TagTimeBase.Referenced, true)]
+    [InlineData(TagTimeBase.Absolute, false)]
+    public async Task So_is_a_session_that_lost_its_alignment_in_between_and_one_without_a_marker(TagTimeBase timeBase, bool interrupted) =>
+        await ShouldGiveBothAsync(await RecordedLink.RunAsync(static () => new CascadeReconciler(), 1, timeBase, interrupted));
+
     [Fact]
-    public async Task Neither_key_nor_sent_message_stands_in_a_recording_of_the_node_that_made_it()
+    public async Task The_key_that_was_made_stands_in_no_recording_and_every_kind_of_entry_of_alice_does()
     {
         var link = await Shared.Value;
         using var reader = new SessionRecordingReader(new MemoryStream(link.Alice), RecordedLink.Key);
@@ -221,6 +199,39 @@ public sealed class SessionReplayTests
             var (_, replay) = await RecordedLink.ReplayAsync(RecordedLink.Rewrite(link.Bob, change));
             replay.Fault!.Message.ShouldContain(problem);
         }
+    }
+
+    private static async Task ShouldGiveBothAsync(RecordedLink link)
+    {
+        await ShouldGiveAsync(link.Alice, link.AliceKeys, "Alice");
+        await ShouldGiveAsync(link.Bob, link.BobKeys, "Bob");
+    }
+
+    private static async Task ShouldGiveAsync(byte[] file, IReadOnlyDictionary<long, byte[]> keys, string end)
+    {
+        var (blocks, replay) = await RecordedLink.ReplayAsync(file);
+        replay.Fault.ShouldBeNull();
+        replay.ReceiverDiffers.ShouldBeFalse();
+        replay.Session!.End.ShouldBe(end);
+        replay.EndReason.ShouldBe("the session ended");
+        var same = blocks.Where(block => block.Outcome == ReplayOutcome.Same).ToList();
+        same.Select(block => block.BlockId).ShouldBe(keys.Keys, ignoreOrder: true);
+        foreach (var block in same)
+        {
+            block.Key!.IsSameAs(keys[block.BlockId]).ShouldBeTrue();
+            block.Key.LengthBits.ShouldBe(8 * keys[block.BlockId].Length);
+            block.KeyBits.ShouldBe(block.Key.LengthBits);
+            block.MessagesCompared.ShouldBeGreaterThan(60);
+            block.Report.SecretBits.ShouldBe(block.KeyBits);
+
+            // Another key is not taken for it.
+            var other = keys[block.BlockId].ToArray();
+            other[^1] ^= 1;
+            block.Key.IsSameAs(other).ShouldBeFalse();
+        }
+
+        // The session was ended in the middle of others.
+        blocks.Except(same).ShouldAllBe(block => block.Outcome == ReplayOutcome.Discarded && block.KeyBits == 0);
     }
 
     private static async Task ShouldDifferAsync(byte[] file, IReadOnlyDictionary<long, byte[]> keys, string detail, long? only = null)

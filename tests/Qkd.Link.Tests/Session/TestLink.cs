@@ -25,8 +25,9 @@ internal sealed class TestLink : IAsyncDisposable
     private Task _alice = Task.CompletedTask;
     private Task _bob = Task.CompletedTask;
 
-    public TestLink(bool sameAuthenticationKey = true)
+    public TestLink(bool sameAuthenticationKey = true, TagTimeBase timeBase = TagTimeBase.Referenced)
     {
+        Light = new LoopbackLight(11) { TimeBase = timeBase };
         var secret = RandomNumberGenerator.GetBytes(64 * 1024);
         AliceKey = new TestKey(secret, 0);
         BobKey = new TestKey(sameAuthenticationKey ? secret : RandomNumberGenerator.GetBytes(secret.Length), 1);
@@ -49,7 +50,7 @@ internal sealed class TestLink : IAsyncDisposable
 
     public LinkAgreement Agreement { get; init; } = UsualAgreement;
 
-    public LoopbackLight Light { get; } = new(11);
+    public LoopbackLight Light { get; }
 
     public TestKey AliceKey { get; }
 
@@ -115,7 +116,8 @@ internal sealed class TestLink : IAsyncDisposable
             Grade = KeyGrade.Attested,
             Tagger = Light,
             Stream = new TagStreamRequest { Channels = [1, 2, 3, 4], ReferenceChannel = 0 },
-            NewReceiver = random => new TagReceiver(
+            NewReceiver = random => ITagReceiver.Create(
+                Light.TimeBase,
                 new TagReceiverSettings
                 {
                     FrameSlots = FrameSlots,
