@@ -34,7 +34,8 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
 
     private readonly Task _writing;
     private long _waiting;
-    private string? _reason;
+    private string? _broken;
+    private volatile bool _closed;
 
     /// <summary>Begins a recording.</summary>
     /// <param name="stream">Where it goes. Owned.</param>
@@ -54,7 +55,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
     }
 
     /// <summary>Whether anything is still recorded.</summary>
-    public bool IsRecording => Volatile.Read(ref _reason) is null;
+    public bool IsRecording => !_closed && Volatile.Read(ref _broken) is null;
 
     /// <summary>The first entry of a recording.</summary>
     /// <param name="end">Which end it is of.</param>
@@ -101,7 +102,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
     /// <summary>Writes what waits, ends the recording in order and closes the stream.</summary>
     public async ValueTask DisposeAsync()
     {
-        Interlocked.CompareExchange(ref _reason, "the session ended", null);
+        _closed = true;
         _queue.Writer.TryComplete();
         await _writing;
     }
@@ -130,7 +131,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
     /// <summary>Ends the recording before its time; what was recorded until now is still written.</summary>
     private void End(string reason)
     {
-        if (Interlocked.CompareExchange(ref _reason, reason, null) is null)
+        if (Interlocked.CompareExchange(ref _broken, reason, null) is null)
         {
             _queue.Writer.TryComplete();
             _endedEarly(reason);
@@ -161,7 +162,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
                 }
             }
 
-            _writer.Write(new RecordingEndedEntry(_reason ?? ""));
+            _writer.Write(new RecordingEndedEntry(_broken ?? "the session ended"));
             _writer.Complete();
         }
         catch (Exception e)
