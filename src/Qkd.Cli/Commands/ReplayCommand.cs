@@ -37,13 +37,13 @@ internal static class ReplayCommand
             using (block)
             {
                 blocks.Add(new(
-                    block.BlockId, block.FirstFrame, block.FrameCount, block.Outcome.ToString().ToLowerInvariant(), block.KeyBits, block.MessagesCompared, block.Detail));
+                    block.BlockId, block.FirstFrame, block.FrameCount, Name(block.Outcome), block.KeyBits, block.MessagesCompared, block.Detail));
             }
         }
 
         var summary = new Summary(
             file, replay.Session?.End, replay.Session?.Node, replay.Session?.Software, replay.Session?.StartedAt, replay.Batches, blocks, Count(ReplayOutcome.Same), Count(ReplayOutcome.Different),
-            Count(ReplayOutcome.Discarded), Count(ReplayOutcome.Unfinished), blocks.Where(block => block.Outcome == "same").Sum(block => block.KeyBits), replay.EndReason, replay.Fault?.Message);
+            Count(ReplayOutcome.Discarded), Count(ReplayOutcome.Unfinished), blocks.Where(block => block.Outcome == Name(ReplayOutcome.Same)).Sum(block => block.KeyBits), replay.EndReason, replay.Fault?.Message);
         if (json)
         {
             Console.WriteLine(JsonOutput.Serialize(summary));
@@ -55,8 +55,14 @@ internal static class ReplayCommand
 
         return await JudgeAsync(summary);
 
-        int Count(ReplayOutcome outcome) => blocks.Count(block => block.Outcome == outcome.ToString().ToLowerInvariant());
+        int Count(ReplayOutcome outcome)
+        {
+            var name = Name(outcome);
+            return blocks.Count(block => block.Outcome == name);
+        }
     }
+
+    private static string Name(ReplayOutcome outcome) => outcome.ToString().ToLowerInvariant();
 
     private static SessionReplay Open(Stream stream, string keyFile)
     {
@@ -99,7 +105,7 @@ internal static class ReplayCommand
         {
             table.AddRow(
                 FormattableString.Invariant($"{block.BlockId}"),
-                FormattableString.Invariant($"{block.FirstFrame}+{block.FrameCount}"),
+                FormattableString.Invariant($"{block.FirstFrame}+{block.Frames}"),
                 block.Outcome,
                 FormattableString.Invariant($"{block.KeyBits}"),
                 FormattableString.Invariant($"{block.MessagesCompared}"),
