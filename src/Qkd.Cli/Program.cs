@@ -21,6 +21,7 @@ var root = new RootCommand("Quantum key distribution: run a bench, look at its i
     KeysCommand.Create(),
     BenchmarkCommand.Create(),
     DistillCommand.Create(),
+    ReplayCommand.Create(),
     KeyRateCommand.Create(),
 };
 

@@ -29,6 +29,17 @@ internal static class OwnerOnlyFile
         File.Move(temporary, path, overwrite: false);
     }
 
+    /// <summary>Makes a file that must not exist yet and stays open for writing. Others may read what they may, while it grows.</summary>
+    public static FileStream CreateStream(string path)
+    {
+        var options = Options(FileMode.CreateNew);
+        options.Share = FileShare.Read;
+
+        // Whoever writes it writes large pieces, and wants them to be in the file.
+        options.BufferSize = 0;
+        return new FileStream(path, options);
+    }
+
     /// <summary>Makes an empty file if there is none.</summary>
     public static void Ensure(string path)
     {

@@ -206,4 +206,7 @@ public enum AlarmKind
 
     /// <summary>The authentication key is running low.</summary>
     AuthenticationKey,
+
+    /// <summary>The recording of a session ended before the session did.</summary>
+    Recording,
 }

@@ -29,6 +29,9 @@ internal static partial class Log
     [LoggerMessage(3007, LogLevel.Error, "{Node}: an emission could not be ended in order: {Reason}")]
     public static partial void UncleanStop(ILogger logger, string node, string reason);
 
+    [LoggerMessage(3009, LogLevel.Warning, "{Node}: this session is recorded to {File}; the recording holds raw key, and with its key file every key that is made")]
+    public static partial void RecordingBegan(ILogger logger, string node, string file);
+
     [LoggerMessage(3008, LogLevel.Error, "The nodes cannot run: {Reason}")]
     public static partial void NodesFailed(ILogger logger, string reason);
 }

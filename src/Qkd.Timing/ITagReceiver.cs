@@ -12,6 +12,9 @@ public interface ITagReceiver : IDisposable
     /// <summary>What the times of its batches must count from.</summary>
     TagTimeBase TimeBase { get; }
 
+    /// <summary>What it knows of transmitter and receiver.</summary>
+    TagReceiverSettings Settings { get; }
+
     /// <summary>How far the slots are known.</summary>
     SyncStatus Status { get; }
 
@@ -31,4 +34,12 @@ public interface ITagReceiver : IDisposable
     /// <summary>Takes a batch and returns the frames that it completes, in order; each is the caller's to dispose of.</summary>
     /// <exception cref="ArgumentException">The batch's times count from something else.</exception>
     IReadOnlyList<DetectionFrame> Process(TagBatch batch);
+
+    /// <summary>The receiver for a kind of time: with a marker for referenced times, without one for absolute times.</summary>
+    /// <param name="timeBase">What its times will count from.</param>
+    /// <param name="settings">Transmitter and receiver.</param>
+    /// <param name="random">Draws the bit of a double click.</param>
+    /// <exception cref="ArgumentException">The settings make no sense.</exception>
+    static ITagReceiver Create(TagTimeBase timeBase, TagReceiverSettings settings, ISecretRandomness random) =>
+        timeBase == TagTimeBase.Referenced ? new TagReceiver(settings, random) : new SignalReceiver(settings, random);
 }

@@ -50,6 +50,9 @@ public sealed class SignalReceiver : ITagReceiver
     public TagTimeBase TimeBase => TagTimeBase.Absolute;
 
     /// <inheritdoc/>
+    public TagReceiverSettings Settings => _settings;
+
+    /// <inheritdoc/>
     public SyncStatus Status { get; private set; }
 
     /// <inheritdoc/>

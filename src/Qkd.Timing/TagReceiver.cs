@@ -69,6 +69,9 @@ public sealed class TagReceiver : ITagReceiver
     public TagTimeBase TimeBase => TagTimeBase.Referenced;
 
     /// <inheritdoc/>
+    public TagReceiverSettings Settings => _settings;
+
+    /// <inheritdoc/>
     public SyncStatus Status { get; private set; }
 
     /// <inheritdoc/>

@@ -7,6 +7,7 @@ using Qkd.Keys;
 using Qkd.Link;
 using Qkd.Node.Configuration;
 using Qkd.Sim.Bench;
+using Qkd.Timing.Formats;
 using Qkd.Web.Etsi014;
 
 namespace Qkd.Cli.Commands;
@@ -123,7 +124,7 @@ internal static class CommonOptions
         {
             return ExitCodes.Failure;
         }
-        catch (Exception e) when (e is DeviceException or LinkException or KeyStoreException or Etsi014Exception or IOException or UnauthorizedAccessException or FormatException or HttpRequestException or InvalidDataException or DistillationException)
+        catch (Exception e) when (e is DeviceException or LinkException or KeyStoreException or Etsi014Exception or IOException or UnauthorizedAccessException or FormatException or HttpRequestException or InvalidDataException or DistillationException or TagFormatException)
         {
             await Console.Error.WriteLineAsync(e.Message);
             return ExitCodes.Failure;

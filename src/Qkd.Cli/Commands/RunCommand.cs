@@ -46,6 +46,11 @@ internal static class RunCommand
         var started = Process.GetCurrentProcess().StartTime.ToUniversalTime();
         var progress = json ? null : new RunProgress();
         BenchKeys.Ensure(options, notice => progress?.Notice(notice));
+        foreach (var node in new NodeOptions?[] { options.Alice, options.Bob }.OfType<NodeOptions>().Where(node => node.Recording.Enabled))
+        {
+            // Beside the output, also beside JSON: nobody may record raw key without knowing it.
+            await Console.Error.WriteLineAsync($"Warning: the sessions of {node.Name} are recorded. A recording holds raw key: with its key file, every key that is made.");
+        }
 
         await using var app = BenchHost.Build(options, builder =>
         {

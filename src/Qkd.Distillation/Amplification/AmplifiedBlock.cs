@@ -43,6 +43,9 @@ public sealed class AmplifiedBlock : IDisposable
         return new(BlockId, Parameters.Grade, _securityParameter + transcript.ForgeryProbability, key);
     }
 
+    /// <summary>Ends a replay: what a recorded block comes to, to be compared. Nobody has authenticated it, so it is no key. The block is used up.</summary>
+    public ReplayedKey Replay() => new(BlockId, _key.Take());
+
     /// <summary>Erases the bits.</summary>
     public void Dispose() => _key.Dispose();
 

@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
 namespace Qkd.Distillation;
 
 /// <summary>Secret key of one block: the same at both ends and unknown to anyone else, up to <see cref="Epsilon"/>.</summary>
@@ -34,6 +37,10 @@ public sealed class SecretKey : IDisposable
     /// <exception cref="ObjectDisposedException">The key has been divided or erased.</exception>
     public void CopyTo(Span<byte> destination) => _key.Peek().CopyTo(destination);
 
+    /// <summary>SHA-256 of the key, by which two that should be the same can be compared without either. As secret as the key where the key is short.</summary>
+    /// <exception cref="ObjectDisposedException">The key has been divided or erased.</exception>
+    public byte[] Digest() => SHA256.HashData(MemoryMarshal.AsBytes<ulong>(_key.Peek().Words)[..LengthBytes]);
+
     /// <summary>Divides the key into its head, for authentication, and the rest. This key is used up.</summary>
     /// <param name="authenticationBits">Bits of the head: a multiple of 8, at most <see cref="LengthBits"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">Not such a number.</exception>
@@ -47,9 +54,9 @@ public sealed class SecretKey : IDisposable
         using var whole = _key.Take();
         var head = new BitString(authenticationBits);
         var rest = new BitString(LengthBits - authenticationBits);
-        var bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(whole.Words);
-        bytes[..(authenticationBits / 8)].CopyTo(System.Runtime.InteropServices.MemoryMarshal.AsBytes(head.Words));
-        bytes[(authenticationBits / 8)..(LengthBits / 8)].CopyTo(System.Runtime.InteropServices.MemoryMarshal.AsBytes(rest.Words));
+        var bytes = MemoryMarshal.AsBytes(whole.Words);
+        bytes[..(authenticationBits / 8)].CopyTo(MemoryMarshal.AsBytes(head.Words));
+        bytes[(authenticationBits / 8)..(LengthBits / 8)].CopyTo(MemoryMarshal.AsBytes(rest.Words));
         return (new(BlockId, head), new(BlockId, Grade, Epsilon, rest));
     }
 

@@ -30,7 +30,7 @@ public sealed class AdaptiveReconciler(IReconciler cascade, IReconciler ldpc, Re
     public string Name => method == ReconciliationMethod.Auto ? "auto" : Of(method).Name;
 
     /// <inheritdoc/>
-    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
+    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions, ISecretRandomness? randomness = null)
     {
         ArgumentNullException.ThrowIfNull(block);
         ArgumentNullException.ThrowIfNull(conditions);
@@ -40,7 +40,7 @@ public sealed class AdaptiveReconciler(IReconciler cascade, IReconciler ldpc, Re
         }
 
         var chosen = method == ReconciliationMethod.Auto ? Choose(block, conditions) : method;
-        return new Leading(chosen, Of(chosen).Begin(block, end, conditions));
+        return new Leading(chosen, Of(chosen).Begin(block, end, conditions, randomness));
     }
 
     /// <summary>What is to be expected of a method for a block, after what was learned about this machine.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Qkd.Devices;
 
 namespace Qkd.Distillation;
 
@@ -12,7 +13,8 @@ public interface IReconciler
     /// <param name="block">This end's sifted block.</param>
     /// <param name="end">Which end this is. Bob corrects.</param>
     /// <param name="conditions">What to expect of block and link. It decides how much is leaked and how long it takes, never whether the result is right.</param>
-    IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions);
+    /// <param name="randomness">Where Alice draws what the method hides parts of her bits with; null for the method's own source.</param>
+    IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions, ISecretRandomness? randomness = null);
 }
 
 /// <summary>What an end expects of a block and of the link before the correction begins. Only Alice's counts: her first message says what follows from it.</summary>

@@ -140,16 +140,16 @@ public sealed class PreparationRecord : IDisposable
 
     /// <summary>The symbols of a frame.</summary>
     /// <exception cref="LinkException">The frame is not kept (any more, or yet).</exception>
-    public ReadOnlySpan<ulong> this[long frame]
+    public ReadOnlySpan<ulong> this[long frame] => Frame(frame).Span;
+
+    /// <inheritdoc cref="this"/>
+    public ReadOnlyMemory<ulong> Frame(long frame)
     {
-        get
+        lock (_gate)
         {
-            lock (_gate)
-            {
-                return frame >= _first && frame < _next
-                    ? _frames[frame % _frames.Length]
-                    : throw new LinkException($"The preparation of frame {frame} is not kept; {_first} to {_next - 1} are.");
-            }
+            return frame >= _first && frame < _next
+                ? _frames[frame % _frames.Length]
+                : throw new LinkException($"The preparation of frame {frame} is not kept; {_first} to {_next - 1} are.");
         }
     }
 

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Link.Preparation;
+using Qkd.Link.Recording;
 using Qkd.Link.Wire;
 
 namespace Qkd.Link.Session;
@@ -42,6 +42,9 @@ public sealed record AliceSessionParts
 
     /// <summary>Makes it durable that a block id is used, before the block is opened: no later session uses it again.</summary>
     public Action<long> BlockIdUsed { get; init; } = static _ => { };
+
+    /// <summary>Takes down what the outcome of the session follows from.</summary>
+    public ISessionRecorder Recorder { get; init; } = NoRecording.Instance;
 
     /// <summary>Time-outs.</summary>
     public LinkTimeouts Timeouts { get; init; } = new();
@@ -295,7 +298,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
     }
 
     /// <summary>The preparation of a frame, of which the peer is about to be told bases and intensities. It is told once, for one block.</summary>
-    private ReadOnlySpan<ulong> Tell(RunningBlock block, long frame)
+    private ReadOnlyMemory<ulong> Tell(RunningBlock block, long frame)
     {
         lock (_gate)
         {
@@ -305,7 +308,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
             }
 
             _untoldFrom = Math.Max(_untoldFrom, frame + 1);
-            return _parts.Transmitter.Record[frame];
+            return _parts.Transmitter.Record.Frame(frame);
         }
     }
 
@@ -344,7 +347,9 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
                 Grade = _parts.Grade,
             };
             _nextFrame += parameters.FrameCount;
-            var block = new RunningBlock(_core.Open(parameters.BlockId), parameters, _ending);
+            var channel = _core.Open(parameters.BlockId);
+            channel.Recorder = _parts.Recorder.BlockOpened(parameters);
+            var block = new RunningBlock(channel, parameters, _ending);
             _open.Add(parameters.BlockId, block);
 
             // Bob takes blocks in the order of their frames: each is announced after the one before it.
@@ -383,6 +388,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
                 tally.CutOff();
             }
 
+            block.Channel.Recorder.Discarded(reason);
             _parts.Monitor.BlockDiscarded(tally.Report, reason);
             if (e is not LinkException || !_ending.IsCancellationRequested)
             {
@@ -398,6 +404,7 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         catch (Exception e)
         {
             // Anything else is a fault of ours (a full disk, a broken store): the block is lost, and the session must not go on as if nothing were.
+            block.Channel.Recorder.Discarded(e.Message);
             _parts.Monitor.BlockDiscarded(tally.Report, e.Message);
             _parts.Monitor.Alarm(AlarmKind.Link, $"block {block.Parameters.BlockId}: {e.Message}");
             await _core.Connection.DisposeAsync();
@@ -461,53 +468,10 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
 
     private async Task DistillAsync(RunningBlock block, BlockTally tally)
     {
-        var (channel, parameters, stop) = (block.Channel, block.Parameters, block.Stopping);
-        var buffer = new ArrayBufferWriter<byte>(64 * 1024);
+        var (channel, stop) = (block.Channel, block.Stopping);
         await AnnounceAsync(block);
-
-        // 1, 2: slots and bases of his detections; which match, and every intensity.
-        using var sifter = new AliceSifter(parameters);
-        for (var i = 0; i < parameters.FrameCount; i++)
-        {
-            var announcement = await channel.ExpectAsync(MessageType.Detections, stop);
-            buffer.ResetWrittenCount();
-            sifter.Match(announcement.Span, Tell(block, parameters.FirstFrame + i), buffer);
-            block.NeedsFrom = parameters.FirstFrame + i + 1;
-            ReleaseFrames();
-            await channel.SendAsync(MessageType.Matches, buffer.WrittenMemory, stop);
-        }
-
-        OpenSuccessor(block);
-
-        // 3: the test basis, openly.
-        buffer.ResetWrittenCount();
-        sifter.WriteTestBits(buffer);
-        await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
-        using var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
-        tally.Sifted(sifted);
-        _pace.Sifted(sifted);
-        _planner.Learn(parameters.FrameCount, sifted.KeyCounts.Sum());
-        tally.CheckErrorRate(_parts.Agreement.QberLimit);
-
-        // 4: reconciliation.
-        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Alice, channel, _pace, tally, stop);
-
-        // 5, 6: verification; his errors in the key basis.
-        using var verified = await Verifying.RunAsync(corrected, LinkEnd.Alice, _parts.Randomness, channel, tally, stop);
-        tally.CheckErrorRate(_parts.Agreement.QberLimit);
-
-        // 7: the length. Alice states it, Bob checks it.
-        using var bounded = verified.AgreeLength();
-        tally.Bounded(bounded);
-        _pace.Bounded(verified, bounded.SecretLength);
-        var feed = LengthStatement.FeedFor(_parts.Key.WantedBits, bounded.SecretLength);
-        await channel.SendAsync(MessageType.SecretLength, new LengthStatement(bounded.SecretLength, feed).Write(), stop);
-        await channel.ExpectAsync(MessageType.SecretLengthAccepted, stop);
-
-        // 8: a fresh seed, only now.
-        buffer.ResetWrittenCount();
-        using var amplified = bounded.CreateSeed(_parts.Randomness, buffer);
-        await channel.SendAsync(MessageType.AmplificationSeed, buffer.WrittenMemory, stop);
+        var (amplified, feed) = await AliceDistilling.RunAsync(block.Parameters, channel, new Host(this, block), tally, _parts.Agreement.QberLimit, stop);
+        using var compressed = amplified;
 
         // 9: his tag, then hers. The key leaves only after her own check.
         var arrival = await channel.ExpectTagAsync(MessageType.TranscriptTagBob, stop);
@@ -515,15 +479,50 @@ public sealed class AliceSession : ILinkRequestHandler, IPeerRequests, IDisposab
         var authenticated = _core.CheckBlockTag(channel, LinkEnd.Bob, arrival);
 
         // Durable here before Bob may believe in it: a crash in between leaves a block that only Alice has, which the stores then void.
-        using var key = amplified.Release(authenticated);
+        using var key = compressed.Release(authenticated);
         tally.Accepted(key);
+        channel.Recorder.Released(key);
         await _parts.Sink.AcceptAsync(key, feed, tally.Report, CancellationToken.None);
         block.IsStored = true;
+        channel.Recorder.Accepted();
         _parts.Monitor.BlockAccepted(tally.Report);
         await _core.SendBlockTagAsync(
             channel,
             MessageType.TranscriptTagAlice,
             pad => BlockAuthentication.CreateTag(channel.Transcript, LinkEnd.Alice, pad.Bytes, accept: true),
             CancellationToken.None);
+    }
+
+    /// <summary>What the session answers to a block.</summary>
+    private sealed class Host(AliceSession session, RunningBlock block)
+        : SessionBlockHost(LinkEnd.Alice, session._parts.Reconciler, session._parts.Randomness, session._pace, block.Channel.Recorder), IAliceBlockHost
+    {
+        public ReadOnlySpan<ulong> Tell(long frame)
+        {
+            var symbols = session.Tell(block, frame);
+            Recorder.Prepared(frame, symbols);
+            return symbols.Span;
+        }
+
+        public void Matched(long frame)
+        {
+            block.NeedsFrom = frame + 1;
+            session.ReleaseFrames();
+        }
+
+        public void MatchedAll() => session.OpenSuccessor(block);
+
+        public override void Sifted(SiftedBlock sifted)
+        {
+            base.Sifted(sifted);
+            session._planner.Learn(block.Parameters.FrameCount, sifted.KeyCounts.Sum());
+        }
+
+        public int Feed(long secretBits)
+        {
+            var feed = LengthStatement.FeedFor(session._parts.Key.WantedBits, secretBits);
+            Recorder.Fed(feed);
+            return feed;
+        }
     }
 }

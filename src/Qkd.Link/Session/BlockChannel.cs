@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Qkd.Distillation;
+using Qkd.Link.Recording;
 using Qkd.Link.Wire;
 
 namespace Qkd.Link.Session;
@@ -8,7 +9,7 @@ namespace Qkd.Link.Session;
 /// One block's side of the connection: numbers its messages, keeps its transcript, and holds what has arrived for it. Used by one task at a
 /// time, the block's own.
 /// </summary>
-internal sealed class BlockChannel
+internal sealed class BlockChannel : IBlockMessages
 {
     /// <summary>What is in the inbox: a message of the peer, with the pad that was taken for it if it closes the block.</summary>
     public readonly record struct Arrival(LinkMessage Message, AuthenticationPad? Pad);
@@ -37,6 +38,11 @@ internal sealed class BlockChannel
     /// <summary>Arrivals in order. The bound is more than a block has messages in flight; the connection waits when it is full.</summary>
     public Channel<Arrival> Inbox { get; } = Channel.CreateBounded<Arrival>(new BoundedChannelOptions(512) { SingleReader = true, SingleWriter = false });
 
+    /// <summary>Takes down what is said.</summary>
+    public IBlockRecorder Recorder { get; set; } = NoRecording.Instance;
+
+    public bool HasArrived => Inbox.Reader.TryPeek(out _);
+
     /// <summary>Called with the reason when the peer gives the block up, so that what waits for something else hears of it.</summary>
     public Action<string>? GivenUp { get; set; }
 
@@ -49,6 +55,7 @@ internal sealed class BlockChannel
     {
         var message = Next(type, payload);
         Transcript.Record(Sending, message.Sequence, message.LastPeerSequence, message.ToBytes(), message.SentMicroseconds);
+        Recorder.Sent(type, payload);
         await _connection.SendAsync(message, cancellationToken);
     }
 
@@ -92,6 +99,7 @@ internal sealed class BlockChannel
         var message = arrival.Message;
         CheckOrder(message, type);
         Transcript.Record(Receiving, message.Sequence, message.LastPeerSequence, message.ToBytes(), message.ReceivedMicroseconds);
+        Recorder.Received(type, message.Payload);
     }
 
     private TranscriptDirection Sending => _end == LinkEnd.Alice ? TranscriptDirection.AliceToBob : TranscriptDirection.BobToAlice;

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Threading.Channels;
 using Qkd.Devices;
 using Qkd.Distillation;
+using Qkd.Link.Recording;
 using Qkd.Link.Wire;
 using Qkd.Timing;
 
@@ -23,8 +23,11 @@ public sealed record BobSessionParts
     /// <summary>What to stream from it.</summary>
     public required TagStreamRequest Stream { get; init; }
 
-    /// <summary>Makes a receiver for a fresh numbering of slots.</summary>
-    public required Func<ITagReceiver> NewReceiver { get; init; }
+    /// <summary>Makes a receiver for a fresh numbering of slots; it draws from the source that it is given.</summary>
+    public required Func<ISecretRandomness, ITagReceiver> NewReceiver { get; init; }
+
+    /// <summary>Bits of double clicks.</summary>
+    public ISecretRandomness Randomness { get; init; } = OperatingSystemRandomness.Instance;
 
     /// <summary>Keeps the polarization aligned.</summary>
     public required IPolarizationKeeper Polarization { get; init; }
@@ -47,6 +50,9 @@ public sealed record BobSessionParts
     /// <summary>Makes it durable that a block id is used, so that no later session uses it again.</summary>
     public Action<long> BlockIdUsed { get; init; } = static _ => { };
 
+    /// <summary>Takes down what the outcome of the session follows from.</summary>
+    public ISessionRecorder Recorder { get; init; } = NoRecording.Instance;
+
     /// <summary>Time-outs.</summary>
     public LinkTimeouts Timeouts { get; init; } = new();
 }
@@ -57,9 +63,6 @@ public sealed record BobSessionParts
 /// </summary>
 public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 {
-    /// <summary>Announcements that may be unanswered before sifting waits.</summary>
-    private const int AnnouncementsInFlight = 8;
-
     /// <summary>A month at a hundred megahertz: far from where times in picoseconds would overflow.</summary>
     private const long LargestFirstSlot = 1L << 48;
 
@@ -178,7 +181,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     private async Task ReceiveLightAsync(CancellationToken cancellationToken)
     {
         _parts.Monitor.StateChanged(SessionState.Synchronising, "waiting for light");
-        using var receiver = _parts.NewReceiver();
+        using var receiver = _parts.NewReceiver(_parts.Recorder.ReceiverRandomness(_parts.Randomness));
         var lightAsked = false;
 
         await foreach (var batch in _parts.Tagger.ReadTagsAsync(_parts.Stream, cancellationToken))
@@ -189,7 +192,9 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 {
                     // The tagger records before light is asked for, so that the first marker edge it sees is that of the first slot.
                     lightAsked = true;
-                    receiver.Anchor(await StartEmissionAsync(cancellationToken));
+                    var first = await StartEmissionAsync(cancellationToken);
+                    receiver.Anchor(first);
+                    _parts.Recorder.ReceptionBegan(receiver, first);
                     continue;
                 }
 
@@ -203,6 +208,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 
                 var before = receiver.Status.State;
                 var frames = receiver.Process(batch);
+                _parts.Recorder.TagsReceived(batch);
                 try
                 {
                     foreach (var frame in frames)
@@ -350,7 +356,9 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 
             _firstBlockId = parameters.BlockId + 1;
             var grade = parameters.Grade < _parts.Grade ? parameters.Grade : _parts.Grade;
-            var block = new RunningBlock(channel, parameters with { Grade = grade }, _ending);
+            parameters = parameters with { Grade = grade };
+            channel.Recorder = _parts.Recorder.BlockOpened(parameters);
+            var block = new RunningBlock(channel, parameters, _ending);
             _open.Add(parameters.BlockId, block);
             block.Task = Task.Run(() => RunBlockAsync(block), CancellationToken.None);
         }
@@ -392,6 +400,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
                 tally.CutOff();
             }
 
+            block.Channel.Recorder.Discarded(reason);
             _parts.Monitor.BlockDiscarded(tally.Report, reason);
             if (!_ending.IsCancellationRequested)
             {
@@ -406,6 +415,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         }
         catch (Exception e)
         {
+            block.Channel.Recorder.Discarded(e.Message);
             _parts.Monitor.BlockDiscarded(tally.Report, e.Message);
             _parts.Monitor.Alarm(AlarmKind.Link, $"block {block.Parameters.BlockId}: {e.Message}");
             await _core.Connection.DisposeAsync();
@@ -424,63 +434,9 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
 
     private async Task DistillAsync(RunningBlock block, BlockTally tally)
     {
-        var (channel, parameters, stop) = (block.Channel, block.Parameters, block.Stopping);
-        var buffer = new ArrayBufferWriter<byte>(128 * 1024);
-        await channel.ExpectAsync(MessageType.BlockOpen, stop);
-
-        // 1, 2: each frame is announced before anything is learnt about it; some are on their way at once.
-        using var sifter = new BobSifter(parameters);
-        var answered = 0;
-        for (var announced = 0; answered < parameters.FrameCount;)
-        {
-            if (announced < parameters.FrameCount && announced - answered < AnnouncementsInFlight)
-            {
-                using var frame = await block.Frames.Reader.ReadAsync(stop);
-                tally.Gated(frame.Gate);
-                if (frame.Frame != parameters.FirstFrame + announced)
-                {
-                    throw new LinkException($"Frame {parameters.FirstFrame + announced} was not received; {frame.Frame} came.");
-                }
-
-                buffer.ResetWrittenCount();
-                sifter.Announce(frame.Frame, frame.Slots.Span, frame.Outcomes.Span, buffer);
-                await channel.SendAsync(MessageType.Detections, buffer.WrittenMemory, stop);
-                announced++;
-                if (!channel.Inbox.Reader.TryPeek(out _))
-                {
-                    continue;
-                }
-            }
-
-            sifter.ReceiveMatches((await channel.ExpectAsync(MessageType.Matches, stop)).Span);
-            answered++;
-        }
-
-        // 3: the test basis, openly.
-        buffer.ResetWrittenCount();
-        sifter.WriteTestBits(buffer);
-        await channel.SendAsync(MessageType.TestBits, buffer.WrittenMemory, stop);
-        using var sifted = sifter.Complete((await channel.ExpectAsync(MessageType.TestBits, stop)).Span);
-        tally.Sifted(sifted);
-        _pace.Sifted(sifted);
-        tally.CheckErrorRate(_parts.Agreement.QberLimit);
-
-        // 4: reconciliation: Bob corrects.
-        using var corrected = await Reconciling.RunAsync(_parts.Reconciler, sifted, LinkEnd.Bob, channel, _pace, tally, stop);
-
-        // 5, 6: verification, with his errors in the key basis.
-        using var verified = await Verifying.RunAsync(corrected, LinkEnd.Bob, OperatingSystemRandomness.Instance, channel, tally, stop);
-        tally.CheckErrorRate(_parts.Agreement.QberLimit);
-
-        // 7: he refuses a length above his own bound.
-        var stated = LengthStatement.Read((await channel.ExpectAsync(MessageType.SecretLength, stop)).Span);
-        using var bounded = verified.AgreeLength(stated.SecretBits);
-        tally.Bounded(bounded);
-        _pace.Bounded(verified, bounded.SecretLength);
-        await channel.SendAsync(MessageType.SecretLengthAccepted, ReadOnlyMemory<byte>.Empty, stop);
-
-        // 8
-        using var amplified = bounded.Amplify((await channel.ExpectAsync(MessageType.AmplificationSeed, stop)).Span);
+        var (channel, stop) = (block.Channel, block.Stopping);
+        var (amplified, authenticationBits) = await BobDistilling.RunAsync(block.Parameters, channel, new Host(this, block), tally, _parts.Agreement.QberLimit, stop);
+        using var compressed = amplified;
 
         // 9: his tag, then hers.
         block.HasCostKey = true;
@@ -492,8 +448,17 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
         var arrival = await channel.ExpectTagAsync(MessageType.TranscriptTagAlice, stop);
         var authenticated = _core.CheckBlockTag(channel, LinkEnd.Alice, arrival);
 
-        using var key = amplified.Release(authenticated);
+        using var key = compressed.Release(authenticated);
         tally.Accepted(key);
-        await _parts.Sink.AcceptAsync(key, stated.AuthenticationBits, tally.Report, CancellationToken.None);
+        channel.Recorder.Released(key);
+        await _parts.Sink.AcceptAsync(key, authenticationBits, tally.Report, CancellationToken.None);
+        channel.Recorder.Accepted();
+    }
+
+    /// <summary>What the session answers to a block.</summary>
+    private sealed class Host(BobSession session, RunningBlock block)
+        : SessionBlockHost(LinkEnd.Bob, session._parts.Reconciler, session._parts.Randomness, session._pace, block.Channel.Recorder), IBobBlockHost
+    {
+        public ValueTask<DetectionFrame> NextFrameAsync(CancellationToken cancellationToken) => block.Frames.Reader.ReadAsync(cancellationToken);
     }
 }

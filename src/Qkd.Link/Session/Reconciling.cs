@@ -9,9 +9,9 @@ namespace Qkd.Link.Session;
 internal static class Reconciling
 {
     public static async ValueTask<CorrectedBlock> RunAsync(
-        IReconciler reconciler, SiftedBlock sifted, LinkEnd end, BlockChannel channel, LinkPace pace, BlockTally tally, CancellationToken cancellationToken)
+        SiftedBlock sifted, IBlockMessages channel, IBlockHost host, BlockTally tally, CancellationToken cancellationToken)
     {
-        using var reconciliation = reconciler.Begin(sifted, end, pace.Conditions(sifted));
+        using var reconciliation = host.BeginReconciliation(sifted);
         var buffer = new ArrayBufferWriter<byte>(64 * 1024);
         var (busy, shortest) = (TimeSpan.Zero, TimeSpan.MaxValue);
         var received = ReadOnlyMemory<byte>.Empty;
@@ -43,13 +43,7 @@ internal static class Reconciling
             }
         }
 
-        if (shortest < TimeSpan.MaxValue)
-        {
-            // The peer's work for the shortest answer is in it: an upper bound, and a close one where there are many rounds.
-            pace.Answered(shortest);
-        }
-
-        (reconciler as AdaptiveReconciler)?.Learn(reconciliation.Method, sifted.TestErrorRate, sifted.KeyBitCount, busy);
+        host.Reconciled(reconciliation, sifted, busy, shortest < TimeSpan.MaxValue ? shortest : null);
         tally.Reconciled(reconciliation);
         return reconciliation.Result;
     }

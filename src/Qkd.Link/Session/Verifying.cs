@@ -9,7 +9,7 @@ namespace Qkd.Link.Session;
 internal static class Verifying
 {
     public static async ValueTask<VerifiedBlock> RunAsync(
-        CorrectedBlock corrected, LinkEnd end, ISecretRandomness randomness, BlockChannel channel, BlockTally tally, CancellationToken cancellationToken)
+        CorrectedBlock corrected, LinkEnd end, ISecretRandomness randomness, IBlockMessages channel, BlockTally tally, CancellationToken cancellationToken)
     {
         using var verification = corrected.BeginVerification(randomness);
         var (sending, receiving) = end == LinkEnd.Alice

@@ -86,6 +86,9 @@ public abstract record NodeOptions
 
     /// <summary>Key store and delivery.</summary>
     public KeysOptions Keys { get; init; } = new();
+
+    /// <summary>Recordings of whole sessions, to be replayed.</summary>
+    public RecordingOptions Recording { get; init; } = new();
 }
 
 /// <summary>Section <c>Bench:Alice</c>.</summary>
@@ -195,6 +198,28 @@ public sealed record KeysOptions
 
     /// <summary>Folder with this node's pre-shared key, master key and certificates; relative to the data folder. Default: the node's section name in lower case.</summary>
     public string Folder { get; init; } = "";
+}
+
+/// <summary>Section <c>Bench:NODE:Recording</c>.</summary>
+public sealed record RecordingOptions
+{
+    /// <summary>
+    /// Whether sessions are recorded, for fault finding and for tests. A recording holds raw key and all that key follows from: who has it and its key file has every key that
+    /// was made while it ran. It is encrypted; see docs/security.md.
+    /// </summary>
+    public bool Enabled { get; init; }
+
+    /// <summary>Folder that takes a file for each session; relative to the data folder. Nothing in it is ever deleted.</summary>
+    public string Directory { get; init; } = "recordings";
+
+    /// <summary>File with the 256-bit key that recordings are sealed with, made if there is none, for its owner alone; relative to the data folder. Default: <c>recording.key</c> in the node's folder.</summary>
+    public string KeyFile { get; init; } = "";
+
+    /// <summary>
+    /// Length of a session's recording, in megabytes, at which it ends and the session goes on without. Alice's takes half a megabyte for a frame of a million slots, fifty megabytes
+    /// a second at 100 MHz; Bob's about five bytes a tag.
+    /// </summary>
+    public long MaximumMegabytes { get; init; } = 10_000;
 }
 
 /// <summary>How a receiver finds the slots.</summary>

@@ -144,6 +144,9 @@ public static class BenchOptionsValidator
 
         Check(node.Keys.KmeId.Length is > 0 and <= 256, $"{section}:Keys:KmeId", node.Keys.KmeId, "1 to 256 characters", problems);
         Check(node.Keys.PeerKmeId.Length is > 0 and <= 256, $"{section}:Keys:PeerKmeId", node.Keys.PeerKmeId, "1 to 256 characters", problems);
+        Check(
+            node.Recording.MaximumMegabytes is >= 1 and <= 100_000_000, $"{section}:Recording:MaximumMegabytes", node.Recording.MaximumMegabytes, "1 to 100000000", problems);
+        Check(node.Recording.Directory.Trim().Length > 0, $"{section}:Recording:Directory", node.Recording.Directory, "a folder", problems);
         Check(node.Keys.CapacityBits >= 8192, $"{section}:Keys:CapacityBits", node.Keys.CapacityBits, "at least 8192", problems);
         Check(node.Link.ClockToleranceMs is >= 0 and <= 60_000, $"{section}:Link:ClockToleranceMs", node.Link.ClockToleranceMs, "0 to 60000", problems);
         Check(node.Link.BlockTimeoutSeconds is >= 1 and <= 3600, $"{section}:Link:BlockTimeoutSeconds", node.Link.BlockTimeoutSeconds, "1 to 3600", problems);

@@ -4,10 +4,12 @@ using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Link;
 using Qkd.Link.Preparation;
+using Qkd.Link.Recording;
 using Qkd.Link.Session;
 using Qkd.Node.Configuration;
 using Qkd.Node.Devices;
 using Qkd.Node.Keys;
+using Qkd.Node.Recording;
 using Qkd.Node.Status;
 
 namespace Qkd.Node.Nodes;
@@ -23,10 +25,11 @@ public sealed class AliceNode : INode
     private readonly LinkAgreement _agreement;
     private readonly AdaptiveReconciler _reconciler;
     private readonly ILogger _logger;
+    private readonly NodeRecording? _recording;
     private CancellationToken _ending;
     private readonly TcpListener _listener;
 
-    private AliceNode(NodeParts parts, AliceOptions options, NodeMonitor monitor, NodeKeys keys, TcpListener listener)
+    private AliceNode(NodeParts parts, AliceOptions options, NodeMonitor monitor, NodeKeys keys, NodeRecording? recording, TcpListener listener)
     {
         _parts = parts;
         _options = options;
@@ -34,6 +37,7 @@ public sealed class AliceNode : INode
         _reconciler = AdaptiveReconciler.Create(parts.Options.Protocol.Reconciliation, OperatingSystemRandomness.Instance);
         _logger = parts.Loggers.CreateLogger<AliceNode>();
         _listener = listener;
+        _recording = recording;
         Monitor = monitor;
         Keys = keys;
     }
@@ -53,14 +57,16 @@ public sealed class AliceNode : INode
     {
         ArgumentNullException.ThrowIfNull(parts);
         var options = parts.Options.Alice!;
+        var recording = NodeRecording.Open(parts.Options, LinkEnd.Alice, monitor, parts.Time);
         try
         {
             var listener = new TcpListener(await HostAndPort.Parse(options.Link.Endpoint).ResolveAsync(cancellationToken));
             listener.Start(4);
-            return new AliceNode(parts, options, monitor, keys, listener);
+            return new AliceNode(parts, options, monitor, keys, recording, listener);
         }
         catch (SocketException e)
         {
+            recording?.Dispose();
             throw new ConfigurationException("Bench:Alice:Link:Endpoint", $"cannot listen at {options.Link.Endpoint}: {e.Message}", e);
         }
     }
@@ -92,6 +98,7 @@ public sealed class AliceNode : INode
     public async ValueTask DisposeAsync()
     {
         _listener.Dispose();
+        _recording?.Dispose();
         await Keys.DisposeAsync();
     }
 
@@ -102,6 +109,11 @@ public sealed class AliceNode : INode
         var attenuator = devices.Role<IAttenuator>("Attenuator", _options.Roles.Attenuator);
         CheckRate(source, modulator);
         var intensities = await SetIntensitiesAsync(source, attenuator, cancellationToken);
+
+        if (_recording is not null)
+        {
+            await _recording.AskAsync(devices.Devices, cancellationToken);
+        }
 
         var plan = new ModulationPlan
         {
@@ -143,7 +155,8 @@ public sealed class AliceNode : INode
     {
         await using var connected = caller;
         using var replaced = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var session = new AliceSession(caller, Keys.NextBlockId(), parts);
+        await using var recorder = _recording?.Begin(_agreement);
+        using var session = new AliceSession(caller, Keys.NextBlockId(), parts with { Recorder = recorder ?? (ISessionRecorder)NoRecording.Instance });
         using var attached = Keys.Attach(session);
         var running = session.RunAsync(replaced.Token);
         try

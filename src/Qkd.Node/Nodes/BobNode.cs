@@ -3,12 +3,14 @@ using Microsoft.Extensions.Logging;
 using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Link;
+using Qkd.Link.Recording;
 using Qkd.Link.Session;
 using Qkd.Link.Wire;
 using Qkd.Node.Configuration;
 using Qkd.Node.Devices;
 using Qkd.Node.Keys;
 using Qkd.Node.Polarization;
+using Qkd.Node.Recording;
 using Qkd.Node.Status;
 using Qkd.Timing;
 
@@ -24,10 +26,12 @@ public sealed class BobNode : INode
     private readonly LinkAgreement _agreement;
     private readonly AdaptiveReconciler _reconciler;
     private readonly ILogger _logger;
+    private readonly NodeRecording? _recording;
     private CancellationToken _ending;
     private readonly CountRateGuard _guard;
 
     /// <summary>Creates a node that does nothing yet.</summary>
+    /// <exception cref="ConfigurationException">Sessions are to be recorded, and cannot be.</exception>
     public BobNode(NodeParts parts, NodeMonitor monitor, NodeKeys keys)
     {
         ArgumentNullException.ThrowIfNull(parts);
@@ -37,6 +41,7 @@ public sealed class BobNode : INode
         _reconciler = AdaptiveReconciler.Create(parts.Options.Protocol.Reconciliation, OperatingSystemRandomness.Instance);
         _logger = parts.Loggers.CreateLogger<BobNode>();
         _guard = new CountRateGuard(_options.Receiver.CountRateLimitHertz, monitor);
+        _recording = NodeRecording.Open(parts.Options, LinkEnd.Bob, monitor, parts.Time);
         Monitor = monitor;
         Keys = keys;
     }
@@ -75,7 +80,11 @@ public sealed class BobNode : INode
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => Keys.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        _recording?.Dispose();
+        return Keys.DisposeAsync();
+    }
 
     private async Task ReceiveAsync(DeviceSet devices, SessionLimit limit, CancellationToken cancellationToken)
     {
@@ -83,6 +92,10 @@ public sealed class BobNode : INode
         var detectors = devices.Role<ISinglePhotonDetector>("Detectors", _options.Roles.Detectors);
         var controller = devices.Role<IPolarizationController>("Polarization", _options.Roles.Polarization);
         await PrepareAsync(tagger, detectors, controller, cancellationToken);
+        if (_recording is not null)
+        {
+            await _recording.AskAsync(devices.Devices, cancellationToken);
+        }
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var guard = _guard.RunAsync(detectors, stop.Token);
@@ -117,7 +130,8 @@ public sealed class BobNode : INode
             await using var connection = await ConnectAsync(cancellationToken);
             limit.Begin();
             begun = true;
-            using var session = new BobSession(connection, Keys.NextBlockId(), Parts(tagger, keeper));
+            await using var recorder = _recording?.Begin(_agreement);
+            using var session = new BobSession(connection, Keys.NextBlockId(), Parts(tagger, keeper) with { Recorder = recorder ?? (ISessionRecorder)NoRecording.Instance });
             using var attached = Keys.Attach(session);
             await session.RunAsync(cancellationToken);
         }
@@ -155,9 +169,8 @@ public sealed class BobNode : INode
                 ReferenceChannel = receiver.Synchronisation == SlotSynchronisation.Marker ? receiver.MarkerChannel : null,
                 AcquisitionLength = TimeSpan.FromMilliseconds(receiver.AcquisitionMs),
             },
-            NewReceiver = () => receiver.Synchronisation == SlotSynchronisation.Marker
-                ? new TagReceiver(ReceiverSettings(), OperatingSystemRandomness.Instance)
-                : new SignalReceiver(ReceiverSettings(), OperatingSystemRandomness.Instance),
+            NewReceiver = random => ITagReceiver.Create(
+                receiver.Synchronisation == SlotSynchronisation.Marker ? TagTimeBase.Referenced : TagTimeBase.Absolute, ReceiverSettings(), random),
             Polarization = keeper,
             Key = Keys.Authentication,
             Sink = Keys,

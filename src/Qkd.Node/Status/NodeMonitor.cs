@@ -177,6 +177,20 @@ public sealed class NodeMonitor : ILinkMonitor
         }
     }
 
+    /// <summary>A session is recorded from now on.</summary>
+    public void RecordingBegan(string file)
+    {
+        _audit.Write("recording_began", new { file });
+        Log.RecordingBegan(_logger, Node, file);
+    }
+
+    /// <summary>A recording could not be begun, or ended before its session: an alarm, and nothing more.</summary>
+    public void RecordingBroke(string file, string reason)
+    {
+        _audit.Write("recording_broke", new { file, reason });
+        Alarm(AlarmKind.Recording, $"the session goes on without a recording: {reason} ({file})");
+    }
+
     /// <summary>Sets the health of an instrument.</summary>
     public void DeviceChanged(DeviceHealth health)
     {

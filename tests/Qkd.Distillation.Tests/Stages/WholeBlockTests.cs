@@ -211,9 +211,9 @@ public sealed class WholeBlockTests
     {
         public string Name => "spoiling";
 
-        public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
+        public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions, ISecretRandomness? randomness = null)
         {
-            var reconciliation = new CascadeReconciler().Begin(block, end, conditions);
+            var reconciliation = new CascadeReconciler().Begin(block, end, conditions, randomness);
             return end == LinkEnd.Alice ? reconciliation : new Spoiled(reconciliation, bit < 0 ? block.KeyBitCount - 1 : bit);
         }
 

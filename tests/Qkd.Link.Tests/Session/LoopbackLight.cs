@@ -24,6 +24,12 @@ internal sealed class LoopbackLight(int seed) : ISinglePhotonSource, IPolarizati
     /// <summary>Error rate of the light, 0 to 0.5. May change at any time.</summary>
     public double ErrorRate { get; set; } = 0.01;
 
+    /// <summary>Share of the clicks that come with one of the other detector of their basis, 0 to 1.</summary>
+    public double DoubleClicks { get; set; }
+
+    /// <summary>What the tags' times count from.</summary>
+    public TagTimeBase TimeBase { get; init; } = TagTimeBase.Referenced;
+
     /// <summary>Whether light is on.</summary>
     public bool Emitting { get; private set; }
 
@@ -130,8 +136,9 @@ internal sealed class LoopbackLight(int seed) : ISinglePhotonSource, IPolarizati
 
             yield return new TagBatch
             {
-                TimeBase = TagTimeBase.Referenced,
+                TimeBase = TimeBase,
                 Acquisition = acquisition,
+                AcquisitionStartPicoseconds = TimeBase == TagTimeBase.Absolute ? acquisition * FramesAnAcquisition * (long)((_plan?.FrameSlots ?? 0) * Period) : 0,
                 Runs = [.. Enumerable.Range(0, 4).Where(d => clicks[d].Times.Count > 0).Select(d => new TagRun(d + 1, clicks[d].Times.ToArray(), clicks[d].Edges.ToArray()))],
                 EndsAcquisition = true,
                 ReceivedAt = DateTimeOffset.UnixEpoch,
@@ -164,8 +171,21 @@ internal sealed class LoopbackLight(int seed) : ISinglePhotonSource, IPolarizati
             var basis = _random.Next(2);
             var bit = (int)symbol.Basis == basis ? symbol.Bit ^ (_random.NextDouble() < ErrorRate ? 1 : 0) : _random.Next(2);
             var number = (frame * plan.FrameSlots) + slot;
-            clicks[(2 * basis) + bit].Times.Add((long)((number % plan.MarkerDivisor * Period) + 3000 + (80 * (_random.NextDouble() - 0.5))));
-            clicks[(2 * basis) + bit].Edges.Add(1 + (number / plan.MarkerDivisor));
+            Click(bit);
+            if (DoubleClicks > 0 && _random.NextDouble() < DoubleClicks)
+            {
+                Click(1 - bit);
+            }
+
+            void Click(int value)
+            {
+                var since = TimeBase == TagTimeBase.Absolute ? number : number % plan.MarkerDivisor;
+                clicks[(2 * basis) + value].Times.Add((long)((since * Period) + 3000 + (80 * (_random.NextDouble() - 0.5))));
+                if (TimeBase == TagTimeBase.Referenced)
+                {
+                    clicks[(2 * basis) + value].Edges.Add(1 + (number / plan.MarkerDivisor));
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@ using System.Security.Cryptography;
 using Qkd.Devices;
 using Qkd.Distillation;
 using Qkd.Link.Preparation;
+using Qkd.Link.Recording;
 using Qkd.Link.Session;
 using Qkd.Link.Wire;
 using Qkd.Timing;
@@ -24,35 +25,44 @@ internal sealed class TestLink : IAsyncDisposable
     private Task _alice = Task.CompletedTask;
     private Task _bob = Task.CompletedTask;
 
-    public TestLink(bool sameAuthenticationKey = true)
+    public TestLink(bool sameAuthenticationKey = true, TagTimeBase timeBase = TagTimeBase.Referenced)
     {
-        var probabilities = SymbolProbabilities.FromProbabilities(0.8125, [0.5, 0.3125, 0.1875]);
-        Agreement = new LinkAgreement
-        {
-            FrameSlots = FrameSlots,
-            PilotSlots = PilotSlots,
-            MarkerDivisor = 1000,
-            RepetitionRateHertz = 100e6,
-            Probabilities = probabilities,
-            Security = new SecurityParameters(1e-10),
-            BlockKeyBits = 200_000,
-            InitialBlockFrames = 60,
-            QberLimit = 0.06,
-        };
+        Light = new LoopbackLight(11) { TimeBase = timeBase };
         var secret = RandomNumberGenerator.GetBytes(64 * 1024);
         AliceKey = new TestKey(secret, 0);
         BobKey = new TestKey(sameAuthenticationKey ? secret : RandomNumberGenerator.GetBytes(secret.Length), 1);
         var plan = new ModulationPlan { FrameSlots = FrameSlots, PilotSlots = PilotSlots, MarkerDivisor = 1000, Mode = SymbolMode.Stream };
-        _transmitter = new Transmitter(Light, Light, plan, new SymbolDrawer(OperatingSystemRandomness.Instance, probabilities), 400, TimeProvider.System);
+        _transmitter = new Transmitter(Light, Light, plan, new SymbolDrawer(OperatingSystemRandomness.Instance, Agreement.Probabilities), 400, TimeProvider.System);
     }
 
-    public LinkAgreement Agreement { get; init; }
+    public static LinkAgreement UsualAgreement { get; } = new()
+    {
+        FrameSlots = FrameSlots,
+        PilotSlots = PilotSlots,
+        MarkerDivisor = 1000,
+        RepetitionRateHertz = 100e6,
+        Probabilities = SymbolProbabilities.FromProbabilities(0.8125, [0.5, 0.3125, 0.1875]),
+        Security = new SecurityParameters(1e-10),
+        BlockKeyBits = 200_000,
+        InitialBlockFrames = 60,
+        QberLimit = 0.06,
+    };
 
-    public LoopbackLight Light { get; } = new(11);
+    public LinkAgreement Agreement { get; init; } = UsualAgreement;
+
+    public LoopbackLight Light { get; }
 
     public TestKey AliceKey { get; }
 
     public TestKey BobKey { get; }
+
+    /// <summary>What takes down each end's session.</summary>
+    public ISessionRecorder AliceRecorder { get; init; } = NoRecording.Instance;
+
+    public ISessionRecorder BobRecorder { get; init; } = NoRecording.Instance;
+
+    /// <summary>Makes each end's error correction.</summary>
+    public Func<IReconciler> Reconciler { get; init; } = static () => new CascadeReconciler();
 
     public Recorder Alice { get; } = new();
 
@@ -94,8 +104,9 @@ internal sealed class TestLink : IAsyncDisposable
             Sink = Alice,
             Monitor = Alice,
             Handler = Alice,
-            Reconciler = new CascadeReconciler(),
+            Reconciler = Reconciler(),
             Randomness = OperatingSystemRandomness.Instance,
+            Recorder = AliceRecorder,
             Timeouts = timeouts,
         };
         var bobSession = new BobSession(bob, 1, new BobSessionParts
@@ -105,7 +116,8 @@ internal sealed class TestLink : IAsyncDisposable
             Grade = KeyGrade.Attested,
             Tagger = Light,
             Stream = new TagStreamRequest { Channels = [1, 2, 3, 4], ReferenceChannel = 0 },
-            NewReceiver = () => new TagReceiver(
+            NewReceiver = random => ITagReceiver.Create(
+                Light.TimeBase,
                 new TagReceiverSettings
                 {
                     FrameSlots = FrameSlots,
@@ -116,13 +128,14 @@ internal sealed class TestLink : IAsyncDisposable
                     MaximumDelaySlots = 1000,
                     Detectors = [new(1, Basis.Z, 0, 0), new(2, Basis.Z, 1, 0), new(3, Basis.X, 0, 0), new(4, Basis.X, 1, 0)],
                 },
-                OperatingSystemRandomness.Instance),
+                random),
             Polarization = Keeper,
             Key = BobKey,
             Sink = Bob,
             Monitor = Bob,
             Handler = Bob,
-            Reconciler = new CascadeReconciler(),
+            Reconciler = Reconciler(),
+            Recorder = BobRecorder,
             Timeouts = timeouts,
         });
         _alice = RunAsync(Alice, async token =>

@@ -33,7 +33,7 @@ internal static class Caller
             Grade = KeyGrade.Laboratory,
             Tagger = tagger,
             Stream = new TagStreamRequest { Channels = [1] },
-            NewReceiver = static () => null!,
+            NewReceiver = static _ => null!,
             Polarization = polarization,
             Key = keys.Authentication,
             Sink = keys,

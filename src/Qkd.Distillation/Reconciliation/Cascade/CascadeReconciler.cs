@@ -1,4 +1,5 @@
 using System.Numerics;
+using Qkd.Devices;
 
 namespace Qkd.Distillation;
 
@@ -34,7 +35,7 @@ public sealed class CascadeReconciler : IReconciler
     internal const string MethodName = "cascade";
 
     /// <inheritdoc/>
-    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
+    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions, ISecretRandomness? randomness = null)
     {
         ArgumentNullException.ThrowIfNull(block);
         ArgumentNullException.ThrowIfNull(conditions);

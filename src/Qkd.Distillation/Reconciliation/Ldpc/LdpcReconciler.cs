@@ -30,12 +30,14 @@ public sealed class LdpcReconciler(ISecretRandomness randomness) : IReconciler
 
     internal const string MethodName = "ldpc";
 
+    private readonly ISecretRandomness _randomness = randomness;
+
     /// <inheritdoc/>
-    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions)
+    public IReconciliation Begin(SiftedBlock block, LinkEnd end, ReconciliationConditions conditions, ISecretRandomness? randomness = null)
     {
         ArgumentNullException.ThrowIfNull(block);
         ArgumentNullException.ThrowIfNull(conditions);
-        return end == LinkEnd.Alice ? new LdpcAlice(block, conditions.ErrorRate, randomness) : new LdpcBob(block);
+        return end == LinkEnd.Alice ? new LdpcAlice(block, conditions.ErrorRate, randomness ?? _randomness) : new LdpcBob(block);
     }
 }
 
