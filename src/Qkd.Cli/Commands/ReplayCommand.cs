@@ -71,7 +71,7 @@ internal static class ReplayCommand
     }
 
     /// <summary>A node names its recordings <c>alice-…</c> or <c>bob-…</c>, and its folder lies beside the one that they are in.</summary>
-    private static string UsualKeyFile(string file)
+    internal static string UsualKeyFile(string file)
     {
         var name = Path.GetFileName(file);
         var end = name.IndexOf('-', StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Qkd.Cli.Commands;
+using Qkd.Keys;
 using Qkd.Timing;
 using Qkd.Timing.Formats;
 using Spectre.Console;
@@ -21,12 +22,13 @@ internal abstract class TagsVerb
     };
 
     private readonly Option<double?> _referencePeriod = new("--reference-period-ps") { Description = "Time between reference edges, for idq-ref files, which do not say.", HelpName = "PS" };
+    private readonly Option<string?> _key = new("--key") { Description = "Key of the recording of a session; the node's recording.key if left out.", HelpName = "FILE" };
     private readonly Option<bool> _json = CommonOptions.Json();
 
     /// <summary>The verb.</summary>
     public Command Create(string name, string description)
     {
-        var command = new Command(name, description) { _file, _format, _referencePeriod, _json };
+        var command = new Command(name, description) { _file, _format, _referencePeriod, _key, _json };
         AddTo(command);
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(() => Task.Run(() => Run(parsed, cancellationToken), cancellationToken)));
         return command;
@@ -63,6 +65,12 @@ internal abstract class TagsVerb
         var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1);
         try
         {
+            if ((format ?? TagFiles.Recognise(Head(file))) == TagFormat.Session)
+            {
+                using var key = RecordingKey.Open(parsed.GetValue(_key) ?? ReplayCommand.UsualKeyFile(file));
+                return TagFiles.OpenReader(stream, TagFormat.Session, period, key.Bytes.ToArray());
+            }
+
             return TagFiles.OpenReader(stream, format, period);
         }
         catch (TagFormatException e)

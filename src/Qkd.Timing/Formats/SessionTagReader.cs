@@ -153,6 +153,11 @@ public sealed class SessionTagReader : TagReader
                 _times[count] = batch.TimeBase == TagTimeBase.Absolute
                     ? Within(times[i], times[i]) + Within(batch.AcquisitionStartPicoseconds, batch.AcquisitionStartPicoseconds)
                     : Within(times[i], times[i]) + AtMarker(indexes[i] - 1);
+                if (_times[count] < 0)
+                {
+                    throw Fault("a tag comes before the recording began");
+                }
+
                 _channels[count++] = (byte)run.Channel;
             }
 

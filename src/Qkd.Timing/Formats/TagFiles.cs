@@ -1,3 +1,5 @@
+using Qkd.Timing.Recording;
+
 namespace Qkd.Timing.Formats;
 
 /// <summary>Opens tag files of every format.</summary>
@@ -15,6 +17,11 @@ public static class TagFiles
             return TagFormat.Ptu;
         }
 
+        if (head.StartsWith(RecordingSeal.Magic))
+        {
+            return TagFormat.Session;
+        }
+
         // T2 or T3 is in the header; the reader looks.
         return head.StartsWith(HydraHarpHeader.Ident) ? TagFormat.Ht2 : null;
     }
@@ -24,8 +31,9 @@ public static class TagFiles
     /// <param name="format">Its format; null to recognise it.</param>
     /// <param name="referencePeriodPicoseconds">Period of the reference edges, for files that count them and do not say how far apart they are.</param>
     /// <exception cref="TagFormatException">The header is cut off or makes no sense, or the format cannot be recognised.</exception>
-    /// <exception cref="ArgumentException">A session is encrypted and is opened with its key instead.</exception>
-    public static TagReader OpenReader(Stream stream, TagFormat? format = null, double? referencePeriodPicoseconds = null)
+    /// <param name="sessionKey">The recording key, for the recording of a session.</param>
+    /// <exception cref="ArgumentException">A session's recording without its key, or with one of another length.</exception>
+    public static TagReader OpenReader(Stream stream, TagFormat? format = null, double? referencePeriodPicoseconds = null, ReadOnlyMemory<byte> sessionKey = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
         var recognised = format is null or TagFormat.Ht2 or TagFormat.Ht3 ? Recognise(stream) : null;
@@ -37,7 +45,9 @@ public static class TagFiles
             TagFormat.Idq => new IdQuantiqueReader(stream, referenced: false, null),
             TagFormat.IdqReferenced => new IdQuantiqueReader(stream, referenced: true, referencePeriodPicoseconds),
             TagFormat.QuTag => QuTagReader.Open(stream),
-            TagFormat.Session => throw new ArgumentException("A session's recording is encrypted: it is opened with its key.", nameof(format)),
+            TagFormat.Session => sessionKey.IsEmpty
+                ? throw new ArgumentException("A session's recording is encrypted: it is opened with its key.", nameof(sessionKey))
+                : new SessionTagReader(stream, sessionKey.Span),
             _ => throw new TagFormatException(0, "the format cannot be recognised: it has to be given"),
         };
     }

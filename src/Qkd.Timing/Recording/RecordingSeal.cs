@@ -29,6 +29,9 @@ internal sealed class RecordingSeal : IDisposable
     /// <summary>Most bytes of content in a chunk.</summary>
     public const int LargestChunk = 1 << 16;
 
+    /// <summary>First bytes of the file. With line ends in it: a transfer that takes the file for text shows in the first bytes.</summary>
+    public static ReadOnlySpan<byte> Magic => "QKDREC\r\n"u8;
+
     /// <summary>Set in a chunk's first word if it is the last.</summary>
     public const uint FinalFlag = 1u << 31;
 
@@ -37,9 +40,6 @@ internal sealed class RecordingSeal : IDisposable
     private const int SaltAt = 32;
     private const int KeyIdBytes = 16;
     private const ushort Version = 1;
-
-    // With line ends in it: a transfer that takes the file for text shows in the first bytes.
-    private static readonly byte[] Magic = "QKDREC\r\n"u8.ToArray();
 
     private readonly AesGcm _cipher;
     private readonly byte[] _firstNonce = new byte[NonceBytes];

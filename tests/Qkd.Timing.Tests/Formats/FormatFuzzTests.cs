@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using Qkd.Timing.Formats;
+using Qkd.Timing.Recording;
+using Qkd.Timing.Tests.Recording;
 using Shouldly;
 
 namespace Qkd.Timing.Tests.Formats;
@@ -7,10 +9,21 @@ namespace Qkd.Timing.Tests.Formats;
 /// <summary>Files damaged in every way: they end in events, in a fault with its place, and in nothing else; never in much memory or much time.</summary>
 public sealed class FormatFuzzTests
 {
+    /// <summary>What a seal adds: a header, the length of the one chunk, and its tag.</summary>
+    private const int SealBytes = RecordingSeal.HeaderBytes + RecordingSeal.WordBytes + RecordingSeal.TagBytes;
+
     /// <summary>Beyond what the file's own size explains: buffers of fixed size.</summary>
     private const long FixedAllocation = 2 << 20;
 
-    private static readonly (string Name, TagFormat? Format, byte[] File)[] Seeds = [.. MakeSeeds()];
+    private static readonly byte[] Key = RecordingSamples.Key;
+
+    private static readonly (string Name, Func<byte[], TagReader> Open, byte[] File)[] Seeds =
+    [
+        .. MakeSeeds().Select(seed => (seed.Name, (Func<byte[], TagReader>)(file => TagFiles.OpenReader(new MemoryStream(file), seed.Format, 1e7, Key)), seed.File)),
+
+        // What is sealed cannot be altered unseen; so it is altered before it is sealed as well, as somebody with the key could.
+        ("session, its entries", file => TagFiles.OpenReader(new MemoryStream(Seal(file)), TagFormat.Session, null, Key), Entries()),
+    ];
 
     [Fact]
     public void Damaged_files_end_in_a_fault_or_in_events() => Fuzz(20_000, 1);
@@ -30,13 +43,13 @@ public sealed class FormatFuzzTests
         var buffer = new TagBuffer(256);
         for (var i = 0; i < mutations; i++)
         {
-            var (name, format, seedFile) = Seeds[i % Seeds.Length];
+            var (name, open, seedFile) = Seeds[i % Seeds.Length];
             var file = Mutate(seedFile, random);
             var before = GC.GetAllocatedBytesForCurrentThread();
             var events = 0L;
             try
             {
-                using var reader = TagFiles.OpenReader(new MemoryStream(file), format, 1e7);
+                using var reader = open(file);
                 while (reader.Read(buffer))
                 {
                     events += buffer.Count;
@@ -46,7 +59,7 @@ public sealed class FormatFuzzTests
             catch (TagFormatException e)
             {
                 faults++;
-                e.ByteOffset.ShouldBeInRange(0, file.Length, $"{name}, mutation {i}");
+                e.ByteOffset.ShouldBeInRange(0, file.Length + SealBytes, $"{name}, mutation {i}");
             }
             catch (Exception e)
             {
@@ -131,7 +144,7 @@ public sealed class FormatFuzzTests
         }
     }
 
-    private static IEnumerable<(string, TagFormat?, byte[])> MakeSeeds()
+    private static IEnumerable<(string Name, TagFormat? Format, byte[] File)> MakeSeeds()
     {
         foreach (var layout in PicoQuantLayout.All)
         {
@@ -151,5 +164,36 @@ public sealed class FormatFuzzTests
         {
             yield return (format.Name(), format, TagSamples.Write(referenced, format, new TagWriteOptions { Source = delayed }, out _));
         }
+
+        yield return ("session, sealed", TagFormat.Session, Seal(Entries()));
+    }
+
+    /// <summary>Entries as they stand in a recording before they are sealed.</summary>
+    private static byte[] Entries()
+    {
+        using var stream = new MemoryStream();
+        var tags = new TagsEntry(RecordingSamples.Batch(1, [new(1, new long[] { 5, 700, 9 }, new long[] { 1, 3, 4 }), new(4, new long[] { 5, 2 }, new long[] { 1, 2 })]));
+        foreach (var entry in RecordingSamples.OneOfEach.Append(tags))
+        {
+            var content = new System.Buffers.ArrayBufferWriter<byte>();
+            entry.WriteTo(content);
+            stream.WriteByte((byte)entry.Kind);
+            stream.Write(BitConverter.GetBytes(content.WrittenCount));
+            stream.Write(content.WrittenSpan);
+        }
+
+        return stream.ToArray();
+    }
+
+    private static byte[] Seal(byte[] content)
+    {
+        var file = new byte[SealBytes + content.Length];
+        using var seal = RecordingSeal.Create(Key, file.AsSpan(0, RecordingSeal.HeaderBytes));
+        var chunk = file.AsSpan(RecordingSeal.HeaderBytes);
+        var word = (uint)content.Length | RecordingSeal.FinalFlag;
+        BinaryPrimitives.WriteUInt32LittleEndian(chunk, word);
+        chunk = chunk[RecordingSeal.WordBytes..];
+        seal.Seal(0, word, content, chunk[..content.Length], chunk[content.Length..]);
+        return file;
     }
 }
