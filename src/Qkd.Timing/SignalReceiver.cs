@@ -14,6 +14,9 @@ public sealed class SignalReceiver : ITagReceiver
     /// <summary>How long after the anchor the light may begin, in picoseconds.</summary>
     private const double LongestWait = 2e12;
 
+    /// <summary>Frames that are tried about the expected one when the clock was lost, the nearest first: acquisitions that were lost unseen may have hidden some.</summary>
+    private const int FramesAround = 250;
+
     private const long MostSlotsAtOnce = 1 << 25;
 
     private readonly TagReceiverSettings _settings;
@@ -75,7 +78,8 @@ public sealed class SignalReceiver : ITagReceiver
             PilotSlots = _settings.PilotSlots,
             VacuumIntensity = _settings.VacuumIntensity,
             FirstFrame = slot / _settings.FrameSlots,
-            FramesToTry = (int)Math.Clamp(LongestWait / framePicoseconds, 4, 256),
+            FramesToTry = FramesAround,
+            LongestWaitFrames = (int)Math.Clamp(LongestWait / framePicoseconds, 4, 256),
         });
         _assembler.Reset();
         (_losses, _slips, _last) = (0, 0, long.MinValue / 2);

@@ -51,17 +51,13 @@ internal sealed class PilotNumbering
     /// <summary>Starts a search.</summary>
     /// <param name="settings">Frames and pilots.</param>
     /// <param name="pilots">The pilots.</param>
-    /// <param name="expectedFrame">The frame that slot 0 of the clicks' own numbering most likely lies in; those near it are tried first.</param>
-    /// <param name="framesBefore">How many frames before it may be the one.</param>
-    public PilotNumbering(SignalClockSettings settings, PilotTable pilots, long expectedFrame, int framesBefore)
+    /// <param name="frames">Frames that slot 0 of the clicks' own numbering may lie in, the most likely first.</param>
+    public PilotNumbering(SignalClockSettings settings, PilotTable pilots, IEnumerable<long> frames)
     {
         _pilots = pilots;
         (_frameSlots, _pilotSlots) = (settings.FrameSlots, settings.PilotSlots);
         _slotsASecond = 1e12 / settings.SlotPeriodPicoseconds;
-        var first = Math.Max(0, expectedFrame - framesBefore);
-
-        // One more than asked for: what lies between two frames at one instant may have reached the next at another.
-        _frames = [.. Enumerable.Range(0, settings.FramesToTry + 1).Select(frame => first + frame).OrderBy(frame => Math.Abs(frame - expectedFrame))];
+        _frames = [.. frames];
         _falseProbability = settings.FalseLockProbability;
 
         // A score is a short: the clicks in pilots must fit.

@@ -187,10 +187,7 @@ public sealed class SignalClock
         State = ClockState.Counting;
 
         // Found again: the numbers are near what the old clock says, unless something jumped. Else they are counted from the first click.
-        var sinceFirst = (long)((found.Clock.Time - _firstTime!.Value) / _settings.SlotPeriodPicoseconds);
-        BeginNumbering(_before is { } before
-            ? (before.MovedTo(found.Clock.Time).Slot / _settings.FrameSlots, _settings.FramesToTry / 2)
-            : (_settings.FirstFrame + (sinceFirst / _settings.FrameSlots), 0));
+        BeginNumbering(_before is { } before ? Near(before.MovedTo(found.Clock.Time).Slot / _settings.FrameSlots) : SinceFirst(found.Clock.Time));
         var from = FirstFrom(times, found.Clock.Time);
         while (from < times.Length && _tracker is not null)
         {
@@ -200,9 +197,24 @@ public sealed class SignalClock
         }
     }
 
-    private void BeginNumbering((long Frame, int FramesBefore) expected)
+    /// <summary>Frames about one, the nearest first.</summary>
+    private IEnumerable<long> Near(long frame) =>
+        Enumerable.Range(0, _settings.FramesToTry + 1).Select(i => frame + ((i + 1) / 2 * (i % 2 == 0 ? 1 : -1))).Where(near => near >= 0);
+
+    /// <summary>Frames that may pass at a time by what is known of the first click.</summary>
+    private IEnumerable<long> SinceFirst(long time)
     {
-        _numbering = new PilotNumbering(_settings, _pilots, expected.Frame, expected.FramesBefore);
+        // One more than asked for: what lies between two frames at one instant may have reached the next at another.
+        var passed = (long)((time - _firstTime!.Value) / _settings.SlotPeriodPicoseconds) / _settings.FrameSlots;
+        for (var frame = Math.Max(0, passed - _settings.LongestWaitFrames); frame <= passed + _settings.FramesToTry; frame++)
+        {
+            yield return _settings.FirstFrame + frame;
+        }
+    }
+
+    private void BeginNumbering(IEnumerable<long> frames)
+    {
+        _numbering = new PilotNumbering(_settings, _pilots, frames);
         _check = null;
         _lastSlot = long.MinValue;
     }
@@ -276,7 +288,7 @@ public sealed class SignalClock
             var frame = tracker.Clock.Slot / _settings.FrameSlots;
             tracker.Renumber(-tracker.Clock.Slot);
             (State, Losses) = (ClockState.Counting, Losses + 1);
-            BeginNumbering((frame, _settings.FramesToTry / 2));
+            BeginNumbering(Near(frame));
         }
     }
 

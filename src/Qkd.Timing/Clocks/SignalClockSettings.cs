@@ -35,13 +35,16 @@ public sealed record SignalClockSettings
     /// <summary>Index of the weakest intensity, which the pilot uses for its dark slots.</summary>
     public int VacuumIntensity { get; init; } = 2;
 
-    /// <summary>Number of the first frame that the light may begin with.</summary>
+    /// <summary>Number of the first frame that the first click may fall into.</summary>
     public long FirstFrame { get; init; }
 
     /// <summary>
-    /// How many frames, from <see cref="FirstFrame"/> on, may be the one that the first tag falls into. The search for the numbering costs in proportion.
+    /// How many frames, from <see cref="FirstFrame"/> on, may be the one that the first click falls into. The search for the numbering costs in proportion.
     /// </summary>
     public int FramesToTry { get; init; } = 16;
+
+    /// <summary>How many frames later than the first click, which may be a dark count, the light may begin with <see cref="FirstFrame"/>. The search costs in proportion.</summary>
+    public int LongestWaitFrames { get; init; }
 
     /// <summary>Probability that one search for the period, or one for the numbering, ends with a wrong answer.</summary>
     public double FalseLockProbability { get; init; } = 1e-10;
@@ -59,6 +62,7 @@ public sealed record SignalClockSettings
         Check(FrameSlots is >= 64 and <= 100_000_000 && PilotSlots % 64 == 0 && PilotSlots >= 64 && PilotSlots <= FrameSlots, nameof(PilotSlots), "a multiple of 64, at most a frame");
         Check(FirstFrame is >= 0 and <= 1L << 40, nameof(FirstFrame), "0 or more");
         Check(FramesToTry is >= 1 and <= 100_000, nameof(FramesToTry), "1 to 100 000");
+        Check(LongestWaitFrames is >= 0 and <= 100_000, nameof(LongestWaitFrames), "0 to 100 000");
         Check(FalseLockProbability is > 0 and <= 0.01, nameof(FalseLockProbability), "above 0, to 0.01");
     }
 
