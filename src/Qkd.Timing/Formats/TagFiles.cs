@@ -15,6 +15,11 @@ public static class TagFiles
             return TagFormat.Ptu;
         }
 
+        if (head.StartsWith(Recording.RecordingSeal.Magic))
+        {
+            return TagFormat.Session;
+        }
+
         // T2 or T3 is in the header; the reader looks.
         return head.StartsWith(HydraHarpHeader.Ident) ? TagFormat.Ht2 : null;
     }

@@ -38,8 +38,8 @@ internal sealed class RecordingSeal : IDisposable
     private const int KeyIdBytes = 16;
     private const ushort Version = 1;
 
-    // With line ends in it: a transfer that takes the file for text shows in the first bytes.
-    private static readonly byte[] Magic = "QKDREC\r\n"u8.ToArray();
+    /// <summary>How a recording begins. With line ends in it: a transfer that takes the file for text shows in the first bytes.</summary>
+    public static ReadOnlySpan<byte> Magic => "QKDREC\r\n"u8;
 
     private readonly AesGcm _cipher;
     private readonly byte[] _firstNonce = new byte[NonceBytes];
