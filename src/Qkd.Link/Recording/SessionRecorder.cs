@@ -134,7 +134,14 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
         if (Interlocked.CompareExchange(ref _broken, reason, null) is null)
         {
             _queue.Writer.TryComplete();
-            _endedEarly(reason);
+            try
+            {
+                _endedEarly(reason);
+            }
+            catch (Exception)
+            {
+                // On a full disk a log may be full as well. The recording has ended; nothing else may end with it.
+            }
         }
     }
 

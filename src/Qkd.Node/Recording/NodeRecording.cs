@@ -26,7 +26,7 @@ internal sealed class NodeRecording : IDisposable
     };
 
     /// <summary>What a driver's option that is called so holds stays out of a recording.</summary>
-    private static readonly string[] SecretNames = ["password", "secret", "token", "credential", "key", "pin"];
+    private static readonly string[] SecretNames = ["password", "secret", "token", "credential", "key"];
 
     private readonly LinkEnd _end;
     private readonly NodeOptions _node;
@@ -106,6 +106,7 @@ internal sealed class NodeRecording : IDisposable
         try
         {
             stream = RecordingKey.CreateFile(file);
+            _monitor.RecordingBegan(file);
             var limits = new SessionRecorderLimits { FileBytes = _node.Recording.MaximumMegabytes * 1_000_000 };
             var recorder = new SessionRecorder(
                 stream, _key.Bytes, SessionRecorder.Describe(_end, _node.Name, agreement, now), limits, reason => _monitor.RecordingBroke(file, reason));
@@ -115,7 +116,6 @@ internal sealed class NodeRecording : IDisposable
                 recorder.Add(snapshot);
             }
 
-            _monitor.RecordingBegan(file);
             return recorder;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -51,6 +51,22 @@ public sealed class SessionRecorderTests
     }
 
     [Fact]
+    public async Task Whoever_is_told_and_fails_over_it_ends_nothing_else()
+    {
+        var recorder = RecordedLink.Recorder(LinkEnd.Bob, new SmallDisk(100), static _ => throw new IOException("the log is full as well"));
+        for (var i = 0; i < 100 && recorder.IsRecording; i++)
+        {
+            recorder.Add(new BlockDiscardedEntry(i, "a reason"));
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        recorder.IsRecording.ShouldBeFalse();
+        recorder.Add(new BlockFeedEntry(1, 1));
+        await recorder.DisposeAsync();
+        await recorder.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Entries_of_many_threads_are_all_there_each_thread_s_in_its_order()
     {
         var file = new MemoryStream();

@@ -1,5 +1,6 @@
 using CsCheck;
 using Qkd.Devices;
+using Qkd.Timing.Formats;
 using Qkd.Timing.Recording;
 using Shouldly;
 
@@ -136,6 +137,10 @@ public sealed class SessionRecordingTests
         fault!.Message.ShouldContain("another key");
         Should.Throw<ArgumentException>(() => new SessionRecordingReader(new MemoryStream(file), new byte[16]));
         RecordingSamples.Read([.. "PQTTTR"u8, .. new byte[100]]).Fault!.Message.ShouldContain("not the recording");
+
+        // Who does not know what kind of file it is learns that it is one that needs a key.
+        TagFiles.Recognise(file).ShouldBe(TagFormat.Session);
+        Should.Throw<ArgumentException>(() => TagFiles.OpenReader(new MemoryStream(file))).Message.ShouldContain("key");
     }
 
     [Fact]
