@@ -30,7 +30,6 @@ public sealed class SignalReceiver : ITagReceiver
     private byte[] _marks = [];
     private byte[] _channels = [];
     private long _last;
-    private int _losses;
     private int _slips;
 
     /// <summary>Creates a receiver that knows nothing yet.</summary>
@@ -78,11 +77,12 @@ public sealed class SignalReceiver : ITagReceiver
             PilotSlots = _settings.PilotSlots,
             VacuumIntensity = _settings.VacuumIntensity,
             FirstFrame = slot / _settings.FrameSlots,
-            FramesToTry = FramesAround,
+            FramesToTry = 1,
+            FramesWhenLost = FramesAround,
             LongestWaitFrames = (int)Math.Clamp(LongestWait / framePicoseconds, 4, 256),
         });
         _assembler.Reset();
-        (_losses, _slips, _last) = (0, 0, long.MinValue / 2);
+        (_slips, _last) = (0, long.MinValue / 2);
         Status = new SyncStatus(SyncState.Searching, "waiting for light", 0, 0, 0);
     }
 
@@ -203,12 +203,12 @@ public sealed class SignalReceiver : ITagReceiver
         {
             ClockState.Locked when clock.Slips > _slips => (SyncState.Locked, "the numbering of slots slipped and was put right"),
             ClockState.Locked => (SyncState.Locked, "slots numbered"),
-            ClockState.Lost => (SyncState.Lost, "the light is no longer where it was"),
-            ClockState.Counting when clock.Losses > 0 => (SyncState.Lost, "slots are there, their numbers are looked for again"),
+            ClockState.Counting when clock.Locks > 0 => (SyncState.Lost, "slots are there, their numbers are looked for again"),
             ClockState.Counting => (SyncState.Searching, "slots are there, their pilot is not found yet"),
-            _ => (clock.Losses > 0 ? SyncState.Lost : SyncState.Searching, "light is looked for"),
+            _ when clock.Locks > 0 => (SyncState.Lost, "the light is no longer where it was"),
+            _ => (SyncState.Searching, "light is looked for"),
         };
-        (_losses, _slips) = (clock.Losses, clock.Slips);
+        _slips = clock.Slips;
         Status = new SyncStatus(state, detail, ppm, 0, _delays[0]);
     }
 }

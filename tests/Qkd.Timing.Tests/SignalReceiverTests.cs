@@ -81,6 +81,24 @@ public sealed class SignalReceiverTests
     }
 
     [Fact]
+    public void Light_that_begins_long_after_the_first_dark_counts_is_numbered()
+    {
+        // Sixty frames of the dark, then the light: the stretch in which the clock is found begins before slot 0.
+        var stream = new SyntheticStream(120, 23, 10, 500_000, lightFrom: 40e9);
+        using var receiver = new SignalReceiver(stream.Settings, OperatingSystemRandomness.Instance);
+        receiver.Anchor(0);
+        var dark = Stray(stream.AbsoluteAcquisitions(10e9).First(batch => batch.Count > 0), 1, 400, 38_000_000_000);
+        receiver.Process(dark);
+        var frames = stream.AbsoluteAcquisitions(10e9).Where(batch => batch.AcquisitionStartPicoseconds >= 40_000_000_000 - 10_000_000_000).SelectMany(receiver.Process).ToList();
+        receiver.Status.State.ShouldBe(SyncState.Locked, receiver.Status.Detail);
+        var expected = stream.Expected();
+        var wrong = frames.Sum(frame => frame.Slots.ToArray().Count(slot => !expected.ContainsKey((frame.Frame * SyntheticStream.FrameSlots) + slot)));
+        frames.Sum(frame => frame.Slots.Length).ShouldBeGreaterThan(20_000);
+        wrong.ShouldBeLessThan(20);
+        frames.ForEach(frame => frame.Dispose());
+    }
+
+    [Fact]
     public void Times_with_a_reference_are_refused()
     {
         var stream = new SyntheticStream(2, 1);
@@ -99,6 +117,19 @@ public sealed class SignalReceiverTests
         var before = receiver.UnplacedClicks;
         receiver.Process(batches[0]).ShouldBeEmpty();
         receiver.UnplacedClicks.ShouldBe(before + batches[0].Count);
+    }
+
+    private static TagBatch Stray(TagBatch batch, int seed, int count, long length)
+    {
+        var random = new Random(seed);
+        return new TagBatch
+        {
+            TimeBase = batch.TimeBase,
+            Acquisition = 0,
+            Runs = [.. Enumerable.Range(1, 4).Select(channel => new TagRun(channel, Enumerable.Range(0, count / 4).Select(_ => random.NextInt64(length)).Order().ToArray(), default))],
+            EndsAcquisition = true,
+            ReceivedAt = batch.ReceivedAt,
+        };
     }
 
     private static TagBatch Stray(TagBatch batch, int seed)

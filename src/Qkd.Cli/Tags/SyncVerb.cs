@@ -25,12 +25,13 @@ internal sealed class SyncVerb : TagsVerb
     private readonly Option<int> _vacuum = new("--vacuum") { Description = "Index of the weakest intensity.", DefaultValueFactory = _ => 2, HelpName = "N" };
     private readonly Option<long> _firstFrame = new("--first-frame") { Description = "First frame that the file may begin in.", HelpName = "N" };
     private readonly Option<int> _frames = new("--frames") { Description = "How many frames it may begin in.", DefaultValueFactory = _ => 64, HelpName = "N" };
+    private readonly Option<int> _wait = new("--wait-frames") { Description = "How many frames after the first tag the light may begin with --first-frame.", HelpName = "N" };
     private readonly Option<string?> _plot = new("--plot") { Description = "Draw when tags come within a slot: .png or .svg.", HelpName = "FILE" };
 
     protected override void AddTo(Command command)
     {
         command.Add(_second);
-        foreach (var option in new Option[] { _period, _detectors, _marker, _divisor, _frameSlots, _pilotSlots, _vacuum, _firstFrame, _frames, _plot })
+        foreach (var option in new Option[] { _period, _detectors, _marker, _divisor, _frameSlots, _pilotSlots, _vacuum, _firstFrame, _frames, _wait, _plot })
         {
             command.Add(option);
         }
@@ -53,6 +54,7 @@ internal sealed class SyncVerb : TagsVerb
             VacuumIntensity = parsed.GetValue(_vacuum),
             FirstFrame = parsed.GetValue(_firstFrame),
             FramesToTry = parsed.GetValue(_frames),
+            LongestWaitFrames = parsed.GetValue(_wait),
         };
         SignalClock clock;
         try

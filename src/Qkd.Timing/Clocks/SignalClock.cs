@@ -172,10 +172,10 @@ public sealed class SignalClock
 
         if (++_nextLook == _lookAt.Length || length > 2 * _lookAt[^1])
         {
-            // As long as it gets: the older half gives way.
-            var half = FirstFrom(held, times[^1] - (_lookAt[^1] / 2));
-            _heldTimes.RemoveRange(0, half);
-            _heldDetectors.RemoveRange(0, half);
+            // As long as it gets: most of it gives way. The long looks are the dear ones, and in the dark they find nothing.
+            var old = FirstFrom(held, times[^1] - (_lookAt[^1] / 4));
+            _heldTimes.RemoveRange(0, old);
+            _heldDetectors.RemoveRange(0, old);
             _nextLook = _lookAt.Length - 1;
         }
     }
@@ -199,17 +199,20 @@ public sealed class SignalClock
 
     /// <summary>Frames about one, the nearest first.</summary>
     private IEnumerable<long> Near(long frame) =>
-        Enumerable.Range(0, _settings.FramesToTry + 1).Select(i => frame + ((i + 1) / 2 * (i % 2 == 0 ? 1 : -1))).Where(near => near >= 0);
+        Enumerable.Range(0, (_settings.FramesWhenLost ?? _settings.FramesToTry) + 1).Select(i => frame + ((i + 1) / 2 * (i % 2 == 0 ? 1 : -1))).Where(near => near >= 0);
 
-    /// <summary>Frames that may pass at a time by what is known of the first click.</summary>
+    /// <summary>
+    /// Frames that may pass at a time by what is known of the first click, the nearest to the first first: light that began after the first click is found soon after it began. Where it
+    /// began after the time in question, that time has a number before the first.
+    /// </summary>
     private IEnumerable<long> SinceFirst(long time)
     {
         // One more than asked for: what lies between two frames at one instant may have reached the next at another.
         var passed = (long)((time - _firstTime!.Value) / _settings.SlotPeriodPicoseconds) / _settings.FrameSlots;
-        for (var frame = Math.Max(0, passed - _settings.LongestWaitFrames); frame <= passed + _settings.FramesToTry; frame++)
-        {
-            yield return _settings.FirstFrame + frame;
-        }
+        return Enumerable.Range(0, _settings.LongestWaitFrames + _settings.FramesToTry + 1)
+            .Select(i => passed - _settings.LongestWaitFrames + i)
+            .OrderBy(Math.Abs)
+            .Select(frame => _settings.FirstFrame + frame);
     }
 
     private void BeginNumbering(IEnumerable<long> frames)

@@ -43,6 +43,9 @@ public sealed record SignalClockSettings
     /// </summary>
     public int FramesToTry { get; init; } = 16;
 
+    /// <summary>How many frames about the expected one are tried, the nearest first, when the clock was lost; as many as <see cref="FramesToTry"/> if null.</summary>
+    public int? FramesWhenLost { get; init; }
+
     /// <summary>How many frames later than the first click, which may be a dark count, the light may begin with <see cref="FirstFrame"/>. The search costs in proportion.</summary>
     public int LongestWaitFrames { get; init; }
 
@@ -62,6 +65,7 @@ public sealed record SignalClockSettings
         Check(FrameSlots is >= 64 and <= 100_000_000 && PilotSlots % 64 == 0 && PilotSlots >= 64 && PilotSlots <= FrameSlots, nameof(PilotSlots), "a multiple of 64, at most a frame");
         Check(FirstFrame is >= 0 and <= 1L << 40, nameof(FirstFrame), "0 or more");
         Check(FramesToTry is >= 1 and <= 100_000, nameof(FramesToTry), "1 to 100 000");
+        Check(FramesWhenLost is null or (>= 1 and <= 100_000), nameof(FramesWhenLost), "1 to 100 000");
         Check(LongestWaitFrames is >= 0 and <= 100_000, nameof(LongestWaitFrames), "0 to 100 000");
         Check(FalseLockProbability is > 0 and <= 0.01, nameof(FalseLockProbability), "above 0, to 0.01");
     }
