@@ -87,7 +87,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
             }
             else
             {
-                End($"the disk cannot keep up: {Interlocked.Read(ref _waiting) >> 20} MiB wait for it");
+                End($"the disk cannot keep up: {Interlocked.Read(ref _waiting) / 1_000_000} MB wait for it");
             }
         }
         catch (Exception e)
@@ -156,7 +156,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
                     // Sealed in chunks, an entry takes hardly more than itself.
                     if (_writer.Length + content.Count > _limits.FileBytes)
                     {
-                        End($"it has reached its largest length, {_limits.FileBytes >> 20} MiB");
+                        End($"it has reached its largest length, {_limits.FileBytes / 1_000_000} MB");
                         break;
                     }
 
