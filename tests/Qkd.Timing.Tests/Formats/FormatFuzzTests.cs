@@ -26,7 +26,7 @@ public sealed class FormatFuzzTests
     ];
 
     [Fact]
-    public void Damaged_files_end_in_a_fault_or_in_events() => Fuzz(20_000, 1);
+    public void Damaged_files_end_in_a_fault_or_in_events() => Fuzz(8_000, 1);
 
     [Fact]
     [Trait("Speed", "Slow")]
