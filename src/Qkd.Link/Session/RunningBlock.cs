@@ -61,7 +61,12 @@ internal sealed class RunningBlock : IDisposable
     /// <summary>Gives the block up.</summary>
     public void Stop(string reason)
     {
-        _reason = reason;
+        // The first reason is the cause: what the peer says to it comes later, and may come before the block has noticed.
+        if (!Stopping.IsCancellationRequested)
+        {
+            _reason = reason;
+        }
+
         try
         {
             _stop.Cancel();

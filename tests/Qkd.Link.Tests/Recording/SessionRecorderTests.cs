@@ -7,6 +7,7 @@ using Shouldly;
 
 namespace Qkd.Link.Tests.Recording;
 
+[Collection(RecordedSessions.Name)]
 public sealed class SessionRecorderTests
 {
     [Fact]
