@@ -139,6 +139,9 @@ public interface ILinkMonitor
     /// <summary>Light leaves the transmitter from now on (at Alice).</summary>
     void EmissionStarted();
 
+    /// <summary>The receiver that this session's tags go through (at Bob): its clock, arrivals and afterpulses are live, and may be looked at from any thread.</summary>
+    void ReceiverStarted(Timing.ITagReceiver receiver);
+
     /// <summary>A frame has been gated (at Bob).</summary>
     void FrameReceived(Timing.DetectionFrame frame);
 

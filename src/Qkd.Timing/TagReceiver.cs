@@ -162,6 +162,7 @@ public sealed class TagReceiver : ITagReceiver
         }
 
         Place(runs, markers, firstMarker, lastMarker, finished);
+        Arrivals.Settle();
         return finished;
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 
 namespace Qkd.Distillation;
 
@@ -36,10 +35,6 @@ public sealed class SecretKey : IDisposable
     /// <param name="destination">At least <see cref="LengthBytes"/> bytes.</param>
     /// <exception cref="ObjectDisposedException">The key has been divided or erased.</exception>
     public void CopyTo(Span<byte> destination) => _key.Peek().CopyTo(destination);
-
-    /// <summary>SHA-256 of the key, by which two that should be the same can be compared without either. As secret as the key where the key is short.</summary>
-    /// <exception cref="ObjectDisposedException">The key has been divided or erased.</exception>
-    public byte[] Digest() => SHA256.HashData(MemoryMarshal.AsBytes<ulong>(_key.Peek().Words)[..LengthBytes]);
 
     /// <summary>Divides the key into its head, for authentication, and the rest. This key is used up.</summary>
     /// <param name="authenticationBits">Bits of the head: a multiple of 8, at most <see cref="LengthBits"/>.</param>

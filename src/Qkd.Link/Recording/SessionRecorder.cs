@@ -229,7 +229,7 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
         {
             if (recorder.IsRecording)
             {
-                _released = (key.LengthBits, key.Digest());
+                _released = (key.LengthBits, DigestOf(key));
             }
         }
 
@@ -242,6 +242,20 @@ public sealed class SessionRecorder : ISessionRecorder, IAsyncDisposable
         }
 
         public void Discarded(string reason) => recorder.Add(new BlockDiscardedEntry(blockId, reason));
+
+        private static byte[] DigestOf(SecretKey key)
+        {
+            var bytes = GC.AllocateArray<byte>(key.LengthBytes, pinned: true);
+            try
+            {
+                key.CopyTo(bytes);
+                return SHA256.HashData(bytes);
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(bytes);
+            }
+        }
     }
 
     /// <summary>Draws from a source and tells what came.</summary>

@@ -182,6 +182,7 @@ public sealed class BobSession : ILinkRequestHandler, IPeerRequests, IDisposable
     {
         _parts.Monitor.StateChanged(SessionState.Synchronising, "waiting for light");
         using var receiver = _parts.NewReceiver(_parts.Recorder.ReceiverRandomness(_parts.Randomness));
+        _parts.Monitor.ReceiverStarted(receiver);
         var lightAsked = false;
 
         await foreach (var batch in _parts.Tagger.ReadTagsAsync(_parts.Stream, cancellationToken))

@@ -27,6 +27,7 @@ public sealed class NodeMonitor : ILinkMonitor
     private BlockReport? _lastBlock;
     private DateTimeOffset? _firstKey;
     private DateTimeOffset? _firstLight;
+    private ITagReceiver? _receiver;
     private double _pilotErrors;
     private double _pilotMatched;
     private readonly int _frameSlots;
@@ -63,6 +64,15 @@ public sealed class NodeMonitor : ILinkMonitor
 
         Log.StateChanged(_logger, Node, state, detail);
         Changed?.Invoke();
+    }
+
+    /// <inheritdoc/>
+    public void ReceiverStarted(ITagReceiver receiver)
+    {
+        lock (_gate)
+        {
+            _receiver = receiver;
+        }
     }
 
     /// <inheritdoc/>
@@ -245,6 +255,7 @@ public sealed class NodeMonitor : ILinkMonitor
                 SiftedRateBps = _recent.Sum(r => r.Sifted) / span,
                 SecretRateBps = _recent.Sum(r => r.Secret) / span,
                 PilotErrorRate = _pilotMatched == 0 ? double.NaN : _pilotErrors / _pilotMatched,
+                Receiver = _receiver is { } receiver ? ReceiverFigures.Of(receiver) : null,
                 LastBlock = _lastBlock,
                 FirstKeyAt = _firstKey,
                 FirstLightAt = _firstLight,

@@ -77,6 +77,9 @@ public sealed record NodeStatus
     /// <summary>Error rate of the pilots over the last second; NaN at Alice and without light.</summary>
     public required double PilotErrorRate { get; init; }
 
+    /// <summary>How the receiver sees the light; null at Alice and before the first session.</summary>
+    public required ReceiverFigures? Receiver { get; init; }
+
     /// <summary>The last block that was accepted or discarded; null before the first.</summary>
     public required BlockReport? LastBlock { get; init; }
 

@@ -2,7 +2,8 @@ namespace Qkd.Timing.Gating;
 
 /// <summary>
 /// When clicks come within a slot, a histogram for each detector, live: bins of equal width from half a slot before the slot's centre to half a slot
-/// after it. Counting costs an addition a click; a snapshot may be taken from any thread and is then at most a few clicks off.
+/// after it. Counting costs an addition a click; a snapshot may be taken from any thread and is then at most a few clicks off. Where a count would outgrow 32 bits, all
+/// are halved: the shape stays, and what is older weighs less.
 /// </summary>
 public sealed class ArrivalHistogram
 {
@@ -42,6 +43,18 @@ public sealed class ArrivalHistogram
 
     /// <summary>All rows in turn, with the one for nobody's clicks last.</summary>
     internal Span<uint> Cells => _counts;
+
+    /// <summary>Halves all counts if one has become large. Between pieces of work that count less than 2^31 clicks.</summary>
+    internal void Settle()
+    {
+        if (_counts.AsSpan().ContainsAnyInRange(1U << 31, uint.MaxValue))
+        {
+            for (var cell = 0; cell < _counts.Length; cell++)
+            {
+                _counts[cell] >>= 1;
+            }
+        }
+    }
 
     /// <summary>Starts anew.</summary>
     public void Clear() => Array.Clear(_counts);

@@ -123,6 +123,7 @@ public sealed class SlotGate
         Scale(here.SlotsPerPicosecond);
         var done = vectors ? PlaceVectors(times, channels, grid, slots, marks) : 0;
         PlaceRest(times, channels, grid, slots, marks, done);
+        Arrivals.Settle();
         return here.Slot;
     }
 

@@ -324,6 +324,10 @@ internal sealed class Recorder : IBlockSink, ILinkMonitor, ILinkRequestHandler
     {
     }
 
+    public void ReceiverStarted(ITagReceiver receiver)
+    {
+    }
+
     /// <summary>All frames that were received.</summary>
     public ConcurrentQueue<DetectionFrame> Frames { get; } = new();
 
