@@ -46,6 +46,27 @@ public sealed class DetectionFrame : IDisposable
         }
     }
 
+    /// <summary>The same frame once more, with outcomes of its own: for a replay, in which two blocks may claim it.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    public DetectionFrame Copy()
+    {
+        ObjectDisposedException.ThrowIf(_outcomes.Length != Slots.Length, this);
+        var pool = new OutcomePool();
+        var outcomes = pool.Rent(_outcomes.Length);
+        _outcomes.CopyTo(outcomes);
+        var copy = new DetectionFrame
+        {
+            Frame = Frame,
+            Slots = Slots,
+            Outcomes = outcomes.AsMemory(0, _outcomes.Length),
+            LostSlots = LostSlots,
+            Gate = Gate,
+            Pilot = Pilot,
+        };
+        copy.Own(pool, outcomes);
+        return copy;
+    }
+
     /// <summary>Says whose array the outcomes are in.</summary>
     internal void Own(OutcomePool pool, byte[] pooled) => (_pool, _pooled) = (pool, pooled);
 }

@@ -17,7 +17,7 @@ namespace Qkd.Link.Replay;
 public sealed class SessionReplay(SessionRecordingReader recording) : IDisposable
 {
     private readonly SortedDictionary<long, BlockReplay> _open = [];
-    private readonly List<DetectionFrame> _unclaimed = [];
+    private readonly List<DetectionFrame> _received = [];
     private readonly RecordedDraws _draws = new();
     private ITagReceiver? _receiver;
     private LinkEnd _end;
@@ -165,7 +165,7 @@ public sealed class SessionReplay(SessionRecordingReader recording) : IDisposabl
     }
 
     /// <summary>
-    /// Runs a batch through the receiver. Frames go to the blocks that are open; the others are kept until the next batch: a block that needs them is opened before it, for
+    /// Runs a batch through the receiver. Frames go to the blocks that are open, and are kept until the next batch: a block that needs them is opened before it, for
     /// the session takes no further batch until it has placed the frames of this one.
     /// </summary>
     private async ValueTask ReceiveAsync(TagBatch batch)
@@ -189,7 +189,7 @@ public sealed class SessionReplay(SessionRecordingReader recording) : IDisposabl
         }
 
         Batches++;
-        _unclaimed.AddRange(frames);
+        _received.AddRange(frames);
         foreach (var block in _open.Values)
         {
             await ClaimAsync(block);
@@ -216,12 +216,15 @@ public sealed class SessionReplay(SessionRecordingReader recording) : IDisposabl
         }
     }
 
+    /// <summary>
+    /// Gives a block the frames of the last batch that are its. Each gets a copy: one block may have been stopped before it came to a frame, though the recording says so
+    /// later, and the next one begins with that frame. What the first then says of it was never sent, and is compared with nothing.
+    /// </summary>
     private async ValueTask ClaimAsync(BlockReplay block)
     {
-        foreach (var frame in _unclaimed.Where(frame => block.Takes(frame.Frame)).ToArray())
+        foreach (var frame in _received.Where(frame => block.Takes(frame.Frame)))
         {
-            _unclaimed.Remove(frame);
-            await block.AddAsync(frame);
+            await block.AddAsync(frame.Copy());
         }
     }
 
@@ -250,12 +253,12 @@ public sealed class SessionReplay(SessionRecordingReader recording) : IDisposabl
 
     private void Forget()
     {
-        foreach (var frame in _unclaimed)
+        foreach (var frame in _received)
         {
             frame.Dispose();
         }
 
-        _unclaimed.Clear();
+        _received.Clear();
     }
 
     private void Fail(string problem) => Fault ??= new(recording.ChunkPosition, problem);
