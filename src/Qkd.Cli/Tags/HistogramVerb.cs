@@ -137,7 +137,8 @@ internal sealed class HistogramVerb : TagsVerb
                     counts[Math.Min((int)((turns - Math.Floor(turns)) * period / bin), counts.Length - 1)]++;
                 }
             }
-        });
+        }
+        );
     }
 
     private void Print(ParseResult parsed, string kind, double bin, long[] values, long later, PeakFit? fit)
