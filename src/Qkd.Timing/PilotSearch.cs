@@ -29,13 +29,7 @@ internal sealed class PilotSearch(TagReceiverSettings settings, PilotTable pilot
     /// <param name="clicks">Slots of clicks, delay not subtracted, counted from the frame's head; ascending.</param>
     public void Add(long frame, ReadOnlySpan<int> clicks)
     {
-        var pilot = pilots.Of(frame);
-        var signs = new int[settings.PilotSlots];
-        for (var slot = 0; slot < signs.Length; slot++)
-        {
-            signs[slot] = PilotTable.IsSignal(pilot, slot) ? 1 : -1;
-        }
-
+        var signs = pilots.Signs(frame);
         foreach (var click in clicks)
         {
             // A click at slot c speaks for every delay D with c - D in the pilot.
@@ -99,14 +93,14 @@ internal sealed class PilotSearch(TagReceiverSettings settings, PilotTable pilot
         }
 
         var slots = map.Slots.Slice((int)start, settings.PilotSlots);
-        var pilot = pilots.Of(frame);
+        var signs = pilots.Signs(frame);
         int score = 0, clicks = 0;
         for (var slot = 0; slot < slots.Length; slot++)
         {
             if ((slots[slot] & 15) != 0)
             {
                 clicks++;
-                score += PilotTable.IsSignal(pilot, slot) ? 1 : -1;
+                score += signs[slot];
             }
         }
 

@@ -7,7 +7,11 @@ internal sealed class PilotTable(int pilotSlots, int vacuumIntensity)
 {
     private const int Kept = 512;
 
+    /// <summary>A search at high loss goes over the frames of half a minute again and again.</summary>
+    private const int SignsKept = 4096;
+
     private readonly Dictionary<long, ulong[]> _packed = [];
+    private readonly Dictionary<long, short[]> _signs = [];
 
     /// <summary>The pilot of a frame in the packed layout.</summary>
     public ReadOnlySpan<ulong> Of(long frame)
@@ -25,6 +29,29 @@ internal sealed class PilotTable(int pilotSlots, int vacuumIntensity)
         }
 
         return words;
+    }
+
+    /// <summary>For each slot of a frame's pilot 1 if it carries a signal pulse, -1 if it is dark: a click there speaks for the frame's place, or against it.</summary>
+    public ReadOnlySpan<short> Signs(long frame)
+    {
+        if (!_signs.TryGetValue(frame, out var signs))
+        {
+            if (_signs.Count >= SignsKept)
+            {
+                _signs.Clear();
+            }
+
+            var packed = Of(frame);
+            signs = new short[pilotSlots];
+            for (var slot = 0; slot < signs.Length; slot++)
+            {
+                signs[slot] = (short)(IsSignal(packed, slot) ? 1 : -1);
+            }
+
+            _signs[frame] = signs;
+        }
+
+        return signs;
     }
 
     /// <summary>Whether a pilot slot carries a signal pulse.</summary>

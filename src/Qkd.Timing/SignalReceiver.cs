@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Qkd.Devices;
 using Qkd.Timing.Clocks;
 using Qkd.Timing.Gating;
@@ -31,6 +32,7 @@ public sealed class SignalReceiver : ITagReceiver
     private byte[] _channels = [];
     private long _last;
     private int _slips;
+    private SlotClock? _placedBy;
 
     /// <summary>Creates a receiver that knows nothing yet.</summary>
     /// <param name="settings">Transmitter and receiver; the marker divisor and the range of delays do not matter.</param>
@@ -82,7 +84,7 @@ public sealed class SignalReceiver : ITagReceiver
             LongestWaitFrames = (int)Math.Clamp(LongestWait / framePicoseconds, 4, 256),
         });
         _assembler.Reset();
-        (_slips, _last) = (0, long.MinValue / 2);
+        (_slips, _last, _placedBy) = (0, long.MinValue / 2, null);
         Status = new SyncStatus(SyncState.Searching, "waiting for light", 0, 0, 0);
     }
 
@@ -111,18 +113,8 @@ public sealed class SignalReceiver : ITagReceiver
         }
 
         _last = times[^1];
-        var stretches = _clock.Add(times, detectors);
-        var placed = 0;
-        foreach (var stretch in stretches)
-        {
-            if (stretch.State == ClockState.Locked)
-            {
-                Place(times[stretch.From..stretch.To], detectors[stretch.From..stretch.To], stretch.Clock, batch, finished);
-                placed += stretch.To - stretch.From;
-            }
-        }
-
-        UnplacedClicks += times.Length - placed;
+        PlaceAll(times, detectors, batch, finished);
+        _merge.Erase();
         Report();
         return finished;
     }
@@ -134,11 +126,44 @@ public sealed class SignalReceiver : ITagReceiver
         _assembler.Reset();
     }
 
-    private void Place(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors, SlotClock clock, TagBatch batch, List<DetectionFrame> finished)
+    private void PlaceAll(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors, TagBatch batch, List<DetectionFrame> finished)
+    {
+        var placedTo = 0;
+        foreach (var stretch in _clock!.Add(times, detectors))
+        {
+            if (stretch.State != ClockState.Locked)
+            {
+                continue;
+            }
+
+            // What was not placed before this stretch is lost, and so is what the gap between acquisitions hid. Where the numbers have slipped, the slots between are.
+            if (stretch.From != placedTo || _placedBy is not { } before || !SameNumbers(before, stretch.Clock, times[stretch.From]))
+            {
+                _assembler.Lose(stretch.Clock.At(times[stretch.From]).Slot, finished);
+            }
+            else if (placedTo == 0 && batch.LossesBefore.Count > 0)
+            {
+                _assembler.Lose(stretch.Clock.At(batch.AcquisitionStartPicoseconds).Slot, finished);
+            }
+
+            UnplacedClicks += stretch.From - placedTo + Place(times[stretch.From..stretch.To], detectors[stretch.From..stretch.To], stretch.Clock, finished);
+            (placedTo, _placedBy) = (stretch.To, stretch.Clock);
+        }
+
+        UnplacedClicks += times.Length - placedTo;
+        _placedBy = placedTo == times.Length ? _placedBy : null;
+    }
+
+    private static bool SameNumbers(SlotClock one, SlotClock other, long time) =>
+        Math.Abs(other.Slot - one.Slot + (other.Since(time) - one.Since(time))) < 0.5;
+
+    /// <summary>Gives clicks their slots and hands them on; returns how many had none.</summary>
+    private long Place(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors, SlotClock clock, List<DetectionFrame> finished)
     {
         if (_slots.Length < times.Length)
         {
-            (_slots, _marks, _channels) = (new int[times.Length], GC.AllocateArray<byte>(times.Length, pinned: true), new byte[times.Length]);
+            _slots = new int[times.Length];
+            (_marks, _channels) = (GC.AllocateArray<byte>(times.Length, pinned: true), GC.AllocateArray<byte>(times.Length, pinned: true));
         }
 
         for (var i = 0; i < detectors.Length; i++)
@@ -160,26 +185,24 @@ public sealed class SignalReceiver : ITagReceiver
         var slots = _slots.AsSpan(0, times.Length);
         var end = origin + Max(slots) + 1;
 
-        // What the acquisitions' gaps hid is lost; between two clicks of one acquisition there were none.
-        if (batch.LossesBefore.Count > 0 || _assembler.NextSlot < 0)
-        {
-            _assembler.Lose(clock.At(batch.AcquisitionStartPicoseconds).Slot, finished);
-        }
-
         var start = Math.Max(_assembler.NextSlot, 0);
-        if (end <= start || end - start > MostSlotsAtOnce)
+        long unplaced = times.Length;
+        if (end > start && end - start <= MostSlotsAtOnce)
         {
-            // A numbering that was put right by going back, or a long dark time: nothing is known of what lies between.
+            _map.Begin(start, (int)(end - start));
+            unplaced = _map.Mark(slots, _marks, origin);
+            _assembler.Take(_map, start, end, finished);
+            _map.Erase();
+        }
+        else
+        {
+            // A numbering that was put right by going back, or so long a dark time that it is not kept in memory.
             _assembler.Lose(end, finished);
-            UnplacedClicks += times.Length;
-            return;
         }
 
-        _map.Begin(start, (int)(end - start));
-        UnplacedClicks += _map.Mark(slots, _marks, origin);
-        _assembler.Take(_map, start, end, finished);
-        _map.Erase();
-        _marks.AsSpan(0, times.Length).Clear();
+        CryptographicOperations.ZeroMemory(_marks.AsSpan(0, times.Length));
+        CryptographicOperations.ZeroMemory(_channels.AsSpan(0, times.Length));
+        return unplaced;
     }
 
     private static int Max(ReadOnlySpan<int> slots)

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Qkd.Devices;
 
 namespace Qkd.Timing;
@@ -24,6 +25,13 @@ internal sealed class TagMerge
     /// <summary>The detector of each: its place among the four.</summary>
     public ReadOnlySpan<byte> Detectors => _of.AsSpan(0, _count);
 
+    /// <summary>Erases which detector clicked when: these are raw bits.</summary>
+    public void Erase()
+    {
+        CryptographicOperations.ZeroMemory(_of.AsSpan(0, _count));
+        _count = 0;
+    }
+
     /// <summary>Merges; false if the times do not ascend or come before the last ones.</summary>
     public bool Merge(TagBatch batch, long last)
     {
@@ -32,7 +40,7 @@ internal sealed class TagMerge
         var total = runs.Sum(run => run.Count);
         if (_times.Length < total)
         {
-            (_times, _of) = (new long[total], new byte[total]);
+            (_times, _of) = (new long[total], GC.AllocateArray<byte>(total, pinned: true));
         }
 
         Span<int> next = stackalloc int[runs.Length];

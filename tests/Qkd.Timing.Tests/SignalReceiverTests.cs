@@ -19,6 +19,10 @@ public sealed class SignalReceiverTests
         receiver.Status.State.ShouldBe(SyncState.Locked, receiver.Status.Detail);
         receiver.Status.PeriodPpm.ShouldBe(ppm, 0.05);
 
+        // Slots before the lock are lost, not dark: the first frame says so.
+        frames[0].LostSlots.ShouldBeGreaterThan(0);
+        frames.Skip(1).Take(5).ShouldAllBe(frame => frame.LostSlots < 100);
+
         // What was received is what was there, but for what the gaps and the last, unfinished frame hide.
         frames.Count.ShouldBeGreaterThan(30);
         frames.Select(frame => frame.Frame).ShouldBe(Enumerable.Range((int)frames[0].Frame, frames.Count).Select(f => (long)f));

@@ -67,13 +67,7 @@ public sealed class NodeMonitor : ILinkMonitor
     }
 
     /// <inheritdoc/>
-    public void ReceiverStarted(ITagReceiver receiver)
-    {
-        lock (_gate)
-        {
-            _receiver = receiver;
-        }
-    }
+    public void ReceiverStarted(ITagReceiver receiver) => Volatile.Write(ref _receiver, receiver);
 
     /// <inheritdoc/>
     public void FrameReceived(DetectionFrame frame)
@@ -237,6 +231,7 @@ public sealed class NodeMonitor : ILinkMonitor
     public NodeStatus Snapshot()
     {
         var pool = Pool();
+        var receiver = Volatile.Read(ref _receiver) is { } working ? ReceiverFigures.Of(working) : null;
         lock (_gate)
         {
             var now = _time.GetUtcNow();
@@ -255,7 +250,7 @@ public sealed class NodeMonitor : ILinkMonitor
                 SiftedRateBps = _recent.Sum(r => r.Sifted) / span,
                 SecretRateBps = _recent.Sum(r => r.Secret) / span,
                 PilotErrorRate = _pilotMatched == 0 ? double.NaN : _pilotErrors / _pilotMatched,
-                Receiver = _receiver is { } receiver ? ReceiverFigures.Of(receiver) : null,
+                Receiver = receiver,
                 LastBlock = _lastBlock,
                 FirstKeyAt = _firstKey,
                 FirstLightAt = _firstLight,

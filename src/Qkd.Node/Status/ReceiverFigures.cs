@@ -3,10 +3,9 @@ using Qkd.Timing;
 namespace Qkd.Node.Status;
 
 /// <summary>How a receiver sees the light, from its live histograms.</summary>
-/// <param name="Sync">How far the slots are known, and in words.</param>
-/// <param name="PeriodPpm">Deviation of the slot period in the tagger's clock from nominal, in parts per million.</param>
+/// <param name="Sync">How far the slots are known.</param>
 /// <param name="Detectors">Its detectors: H, V, D, A.</param>
-public sealed record ReceiverFigures(SyncStatus Sync, double PeriodPpm, IReadOnlyList<DetectorLight> Detectors)
+public sealed record ReceiverFigures(SyncStatus Sync, IReadOnlyList<DetectorLight> Detectors)
 {
     private static readonly string[] Names = ["H", "V", "D", "A"];
 
@@ -15,8 +14,7 @@ public sealed record ReceiverFigures(SyncStatus Sync, double PeriodPpm, IReadOnl
     {
         ArgumentNullException.ThrowIfNull(receiver);
         var period = receiver.Settings.SlotPeriodPicoseconds;
-        var sync = receiver.Status;
-        return new(sync, sync.PeriodPpm, [.. Names.Select((name, detector) =>
+        return new(receiver.Status, [.. Names.Select((name, detector) =>
         {
             var peak = receiver.Arrivals.Peak(detector);
             return new DetectorLight(

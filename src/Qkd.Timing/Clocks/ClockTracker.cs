@@ -27,6 +27,11 @@ internal sealed class ClockTracker
     private const double NarrowestWindow = 0.004;
     private const double LargestPhaseError = 0.12;
 
+    /// <summary>Seconds without a correction that are no reason to ask how far off the clock may be.</summary>
+    private const double LongestBlind = 0.05;
+
+    private const int BadChecksToLose = 2;
+
     /// <summary>Variance of a jitter so small that it does not matter, in slots squared.</summary>
     private const double LeastJitterVariance = 1e-16;
 
@@ -86,29 +91,33 @@ internal sealed class ClockTracker
     public double PhaseErrorSlots => Math.Sqrt(_covariance[0, 0]);
 
     /// <summary>Whether the light is no longer where it should be.</summary>
-    public bool IsLost => _badChecks >= 2;
+    public bool IsLost => _badChecks >= BadChecksToLose;
 
     /// <summary>Gives the slots another number.</summary>
     public void Renumber(long bySlots) => _clock = _clock.Renumbered(bySlots);
 
-    /// <summary>Takes the clicks of a step and corrects the clock by them.</summary>
-    /// <returns>Whether the clock was corrected; if not, the step's clicks count with those of the next.</returns>
-    public bool Step(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors, long end)
+    /// <summary>Takes the clicks of a step and corrects the clock by them; where they are too few, they count with those of the next.</summary>
+    public void Step(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors)
     {
-        Gather(times, detectors);
-        var corrected = _sums.Inside >= FewestClicksAStep && Correct();
-        if (!corrected)
+        if (IsOutOfSight(times[^1]))
         {
-            // Nothing was learnt: what the phase may have become by now is not to be carried along for ever.
-            var since = (end - _clock.Time) / Second;
-            var error = _covariance[0, 0] + (since * since * _covariance[1, 1]) + (0.25 * Math.Pow(since, 4) * _covariance[2, 2]);
-            if (Math.Sqrt(error) > LargestPhaseError && since > 0.05)
-            {
-                _badChecks = 2;
-            }
+            _badChecks = BadChecksToLose;
+            return;
         }
 
-        return corrected;
+        Gather(times, detectors);
+        if (_sums.Inside >= FewestClicksAStep)
+        {
+            Correct();
+        }
+    }
+
+    /// <summary>Whether so much time has passed without a correction that which slot is which cannot be told any more.</summary>
+    private bool IsOutOfSight(long time)
+    {
+        var since = (time - _clock.Time) / Second;
+        var error = _covariance[0, 0] + (since * since * _covariance[1, 1]) + (0.25 * Math.Pow(since, 4) * _covariance[2, 2]);
+        return since > LongestBlind && Math.Sqrt(error) > LargestPhaseError;
     }
 
     private void Gather(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors)
@@ -119,8 +128,7 @@ internal sealed class ClockTracker
         double sum = 0, squares = 0, moments = 0;
         for (var i = 0; i < times.Length; i += step)
         {
-            double dt = times[i] - _clock.Time;
-            var position = _clock.Fraction + (dt * (_clock.SlotsPerPicosecond + (0.5 * _clock.Drift * dt))) - _offsets[detectors[i]];
+            var position = _clock.Since(times[i]) - _offsets[detectors[i]];
             var late = position - Math.Round(position);
             if (Math.Abs(late) > window)
             {
@@ -131,7 +139,7 @@ internal sealed class ClockTracker
             inside++;
             sum += late;
             squares += late * late;
-            moments += dt;
+            moments += times[i] - _clock.Time;
             _detectorSums[detectors[i]] += late;
             _detectorCounts[detectors[i]]++;
         }
@@ -139,7 +147,7 @@ internal sealed class ClockTracker
         _sums = new(_sums.Inside + inside, _sums.Outside + outside, _sums.Late + sum, _sums.Squares + squares, _sums.Times + moments);
     }
 
-    private bool Correct()
+    private void Correct()
     {
         var (n, window) = (_sums.Inside, Window);
         var share = _light / (_light + ((1 - _light) * 2 * window));
@@ -156,7 +164,6 @@ internal sealed class ClockTracker
         _sums = default;
         var spread = Math.Sqrt(_jitterVariance + _covariance[0, 0]);
         Window = Math.Clamp(4 * spread, NarrowestWindow, WidestWindow);
-        return true;
     }
 
     private void Predict(double t)

@@ -1,4 +1,5 @@
 using System.Numerics;
+using MathNet.Numerics;
 using MathNet.Numerics.IntegralTransforms;
 
 namespace Qkd.Timing.Clocks;
@@ -41,10 +42,7 @@ internal sealed class FrequencySearch
         _straight = Math.Sqrt(16 * BendSlots / drift);
     }
 
-    /// <summary>The shortest stretch that is searched, in picoseconds.</summary>
-    public long ShortestStretchPicoseconds => (long)(_straight / 16);
-
-    /// <summary>The longest, in picoseconds.</summary>
+    /// <summary>The longest stretch that should be searched, in picoseconds. The work grows with the fourth power of the length beyond an eighth of it.</summary>
     public long LongestStretchPicoseconds => (long)(_straight * LongestStretch);
 
     /// <summary>Looks for the line in a stretch of clicks.</summary>
@@ -80,7 +78,7 @@ internal sealed class FrequencySearch
 
         var detectorsSeen = counts.Count(count => count > 0);
         var tried = band.Cells * drifts * 2.0;
-        var chance = tried * SpecialFunctions.GammaTail(detectorsSeen, best.Power);
+        var chance = tried * SpecialFunctions.GammaUpperRegularized(detectorsSeen, best.Power);
         if (!(chance < _settings.FalseLockProbability))
         {
             return null;
@@ -236,20 +234,3 @@ internal sealed class FrequencySearch
 /// <param name="FrequencyError">Largest error of the frequency, in slots a picosecond.</param>
 /// <param name="Chance">Probability of such a line anywhere in the search without light.</param>
 internal sealed record FoundFrequency(SlotClock Clock, double[] DetectorOffsets, double FrequencyError, double Chance);
-
-/// <summary>Tails of distributions.</summary>
-internal static class SpecialFunctions
-{
-    /// <summary>P(X &gt; x) of a gamma variable of whole shape and unit scale: exp(-x) Σ_{k&lt;n} x^k/k!.</summary>
-    public static double GammaTail(int shape, double x)
-    {
-        double term = 1, sum = 1;
-        for (var k = 1; k < shape; k++)
-        {
-            term *= x / k;
-            sum += term;
-        }
-
-        return Math.Exp(-x) * sum;
-    }
-}

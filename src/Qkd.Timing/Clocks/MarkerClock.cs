@@ -20,16 +20,20 @@ public sealed class MarkerClock
     /// <param name="slotPeriodPicoseconds">Nominal length of a slot in picoseconds.</param>
     /// <param name="markerDivisor">Slots from marker to marker, 1 or more.</param>
     /// <param name="largestDeviationPpm">How far the clocks' frequencies may differ, in parts per million.</param>
+    /// <exception cref="ArgumentException">Markers would come more often than every 50 ps or more seldom than every millisecond, or the deviation makes no sense.</exception>
     public MarkerClock(double slotPeriodPicoseconds, int markerDivisor, double largestDeviationPpm = 55)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(markerDivisor, 1);
         _divisor = markerDivisor;
         _interval = slotPeriodPicoseconds * markerDivisor;
         _settings = new SignalClockSettings { SlotPeriodPicoseconds = _interval, Detectors = 1, LargestDeviationPpm = largestDeviationPpm };
-        ArgumentOutOfRangeException.ThrowIfNotEqual(_interval is >= 50 and <= 1e9, true, nameof(markerDivisor));
+        _settings.Validate();
     }
 
-    /// <summary>Where slots lie, counted so that the first marker taken is slot 0; null before the clock is believed.</summary>
+    /// <summary>
+    /// Where slots lie, counted so that the first marker taken is slot 0; null before the clock is believed. Where the marker was away for so long that it was lost, counting begins
+    /// anew: see <see cref="Losses"/>.
+    /// </summary>
     public SlotClock? Clock => _tracker?.Clock.Subdivided(_divisor);
 
     /// <summary>Markers taken.</summary>
@@ -40,6 +44,9 @@ public sealed class MarkerClock
 
     /// <summary>Edges that were no markers.</summary>
     public long Extra { get; private set; }
+
+    /// <summary>How often the marker was lost.</summary>
+    public int Losses { get; private set; }
 
     /// <summary>Jitter of the markers about the clock, one standard deviation over the last thousand or two, in picoseconds.</summary>
     public double JitterPicoseconds => (_tracker?.JitterSlots ?? 0) * _interval;
@@ -59,12 +66,12 @@ public sealed class MarkerClock
             }
 
             var some = edges[..Math.Min(edges.Length, nobody.Length)];
-            _tracker.Step(some, nobody[..some.Length], some[^1]);
+            _tracker.Step(some, nobody[..some.Length]);
             Number(some);
             edges = edges[some.Length..];
             if (_tracker.IsLost)
             {
-                (_tracker, _lastMarker) = (null, -1);
+                (_tracker, _lastMarker, Losses) = (null, -1, Losses + 1);
                 _first.Clear();
             }
         }

@@ -87,7 +87,7 @@ internal sealed class NumberingCheck
             if (slot + slip >= 0 && within < _pilotSlots)
             {
                 clicks++;
-                score += PilotTable.IsSignal(_pilots.Of(frame), (int)within) ? 1 : -1;
+                score += _pilots.Signs(frame)[(int)within];
             }
         }
 

@@ -39,7 +39,6 @@ internal sealed class PilotNumbering
     private readonly double _falseProbability;
     private readonly int _mostClicks;
     private readonly List<long> _clicks = [];
-    private readonly Dictionary<long, short[]> _signs = [];
     private short[] _scores = [];
     private int[] _counts = [];
     private int _nextLook = FewestClicks;
@@ -162,18 +161,18 @@ internal sealed class PilotNumbering
             window += _counts[(_frameSlots - i) % _frameSlots];
         }
 
-        // In place from the end would overwrite what is still needed: the starts that leave the window are kept aside.
-        var leaving = new int[_pilotSlots];
-        for (var i = 0; i < _pilotSlots - 1; i++)
+        // The sums take the place of what they are sums of: the starts that are still in the window are kept aside, in a ring.
+        var leaving = new int[_pilotSlots - 1];
+        for (var i = 0; i < leaving.Length; i++)
         {
-            leaving[i] = _counts[_frameSlots - _pilotSlots + 1 + i];
+            leaving[i] = _counts[_frameSlots - leaving.Length + i];
         }
 
         for (var offset = 0; offset < _frameSlots; offset++)
         {
             var entering = _counts[offset];
             window += entering;
-            var place = offset % (_pilotSlots - 1 == 0 ? 1 : _pilotSlots - 1);
+            var place = offset % leaving.Length;
             _counts[offset] = window;
             window -= leaving[place];
             leaving[place] = entering;
@@ -200,12 +199,12 @@ internal sealed class PilotNumbering
             var untilWrap = first == 0 ? 0 : Math.Min(_pilotSlots, _frameSlots - first);
             if (untilWrap > 0)
             {
-                AddSigns(_scores.AsSpan(first, untilWrap), Signs(own + 1));
+                AddSigns(_scores.AsSpan(first, untilWrap), _pilots.Signs(own + 1));
             }
 
             if (untilWrap < _pilotSlots)
             {
-                AddSigns(_scores.AsSpan(0, _pilotSlots - untilWrap), Signs(own).AsSpan(untilWrap));
+                AddSigns(_scores.AsSpan(0, _pilotSlots - untilWrap), _pilots.Signs(own)[untilWrap..]);
             }
         }
     }
@@ -225,27 +224,5 @@ internal sealed class PilotNumbering
         {
             scores[i] += signs[i];
         }
-    }
-
-    private short[] Signs(long frame)
-    {
-        if (!_signs.TryGetValue(frame, out var signs))
-        {
-            if (_signs.Count > 4096)
-            {
-                _signs.Clear();
-            }
-
-            var pilot = _pilots.Of(frame);
-            signs = new short[_pilotSlots];
-            for (var slot = 0; slot < signs.Length; slot++)
-            {
-                signs[slot] = (short)(PilotTable.IsSignal(pilot, slot) ? 1 : -1);
-            }
-
-            _signs[frame] = signs;
-        }
-
-        return signs;
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Qkd.Timing.Clocks;
 
 /// <summary>How much of the sender's clock is known.</summary>
@@ -153,14 +155,19 @@ public sealed class SignalClock
     {
         _heldTimes.AddRange(times);
         _heldDetectors.AddRange(detectors);
-        var length = times[^1] - _heldTimes[0];
-        if (length < _lookAt[_nextLook])
+        if (times[^1] - _heldTimes[0] > _lookAt[^1] + ClockTracker.StepPicoseconds)
+        {
+            // A pause: what was before it does not belong to one stretch with what comes after.
+            DropBefore(times[^1] - _lookAt[^1]);
+        }
+
+        if (times[^1] - _heldTimes[0] < _lookAt[_nextLook])
         {
             return;
         }
 
-        var held = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_heldTimes);
-        var heldDetectors = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_heldDetectors);
+        var held = CollectionsMarshal.AsSpan(_heldTimes);
+        var heldDetectors = CollectionsMarshal.AsSpan(_heldDetectors);
         if (_search.Find(held, heldDetectors) is { } found)
         {
             Begin(found, held, heldDetectors);
@@ -170,14 +177,19 @@ public sealed class SignalClock
             return;
         }
 
-        if (++_nextLook == _lookAt.Length || length > 2 * _lookAt[^1])
+        if (++_nextLook == _lookAt.Length)
         {
             // As long as it gets: most of it gives way. The long looks are the dear ones, and in the dark they find nothing.
-            var old = FirstFrom(held, times[^1] - (_lookAt[^1] / 4));
-            _heldTimes.RemoveRange(0, old);
-            _heldDetectors.RemoveRange(0, old);
+            DropBefore(times[^1] - (_lookAt[^1] / 4));
             _nextLook = _lookAt.Length - 1;
         }
+    }
+
+    private void DropBefore(long time)
+    {
+        var old = FirstFrom(CollectionsMarshal.AsSpan(_heldTimes), time);
+        _heldTimes.RemoveRange(0, old);
+        _heldDetectors.RemoveRange(0, old);
     }
 
     /// <summary>Follows from the middle of the held clicks on, where the frequency is known best.</summary>
@@ -225,7 +237,7 @@ public sealed class SignalClock
     private void Follow(ReadOnlySpan<long> times, ReadOnlySpan<byte> detectors)
     {
         var tracker = _tracker!;
-        tracker.Step(times, detectors, times[^1]);
+        tracker.Step(times, detectors);
         if (tracker.IsLost)
         {
             Lose();
@@ -272,7 +284,7 @@ public sealed class SignalClock
         }
         else
         {
-            _numbering!.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_slots));
+            _numbering!.Add(CollectionsMarshal.AsSpan(_slots));
         }
     }
 

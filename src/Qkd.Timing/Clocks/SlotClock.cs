@@ -23,20 +23,15 @@ public readonly record struct SlotClock(long Time, long Slot, double Fraction, d
     /// <summary>Drift of the period in parts per million a second.</summary>
     public double DriftPpmPerSecond => -Drift / SlotsPerPicosecond * 1e18;
 
-    /// <summary>Slots since <see cref="Slot"/> at a time; exact to 10^-6 slots within 10^9 slots of <see cref="Time"/>.</summary>
-    public double Since(double time)
-    {
-        var dt = time - Time;
-        return Fraction + (dt * (SlotsPerPicosecond + (0.5 * Drift * dt)));
-    }
+    /// <summary>Slots since <see cref="Slot"/> at a time; exact to 10^-6 slots within 10^9 slots of <see cref="Time"/>, however long the clock has been running.</summary>
+    public double Since(long time) => After(time - Time);
 
     /// <summary>The nearest slot of a time and by how much the time is late, in slots, -½ to ½.</summary>
-    public (long Slot, double Late) At(double time)
-    {
-        var since = Since(time);
-        var whole = Math.Round(since);
-        return (Slot + (long)whole, since - whole);
-    }
+    public (long Slot, double Late) At(long time) => Nearest(Since(time));
+
+    /// <inheritdoc cref="At(long)"/>
+    /// <remarks>Above 2^53 ps, two and a half hours, a double is coarser than a picosecond.</remarks>
+    public (long Slot, double Late) At(double time) => Nearest(After(time - Time));
 
     /// <summary>The same clock, described around another instant.</summary>
     public SlotClock MovedTo(long time)
@@ -55,5 +50,13 @@ public readonly record struct SlotClock(long Time, long Slot, double Fraction, d
         var fraction = Fraction * slots;
         var whole = Math.Floor(fraction);
         return new(Time, (Slot * slots) + (long)whole, fraction - whole, SlotsPerPicosecond * slots, Drift * slots);
+    }
+
+    private double After(double picoseconds) => Fraction + (picoseconds * (SlotsPerPicosecond + (0.5 * Drift * picoseconds)));
+
+    private (long Slot, double Late) Nearest(double since)
+    {
+        var whole = Math.Round(since);
+        return (Slot + (long)whole, since - whole);
     }
 }

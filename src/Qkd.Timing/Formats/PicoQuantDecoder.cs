@@ -74,9 +74,7 @@ public sealed class PicoQuantDecoder
         {
             if (vectors)
             {
-                used += _layout.IsT3
-                    ? DecodeGroups(records[used..], times, channels, delays, ref at)
-                    : DecodeGroups(records[used..], times, channels, ref at);
+                used += DecodeGroups(records[used..], times, channels, delays, ref at);
             }
 
             // What is left: the end, or a group with special records.
@@ -103,35 +101,7 @@ public sealed class PicoQuantDecoder
         return used;
     }
 
-    /// <summary>Groups of T2 records without special ones among them.</summary>
-    private int DecodeGroups(ReadOnlySpan<uint> records, long[] times, byte[] channels, ref int at)
-    {
-        ref var record = ref MemoryMarshal.GetReference(records);
-        ref var time = ref MemoryMarshal.GetArrayDataReference(times);
-        ref var channel = ref MemoryMarshal.GetArrayDataReference(channels);
-        var (special, mask) = (Vector256.Create(_specialFrom), Vector256.Create(_timeMask));
-        var (wrapped, first) = (Vector256.Create((ulong)Base), Vector256.Create((uint)_channelOffset));
-        var groups = Math.Min(records.Length, times.Length - at) / 8;
-        var done = 0;
-        for (; done < groups; done++)
-        {
-            var group = Vector256.LoadUnsafe(ref record, (nuint)(8 * done));
-            if (Vector256.GreaterThanOrEqualAny(group, special))
-            {
-                break;
-            }
-
-            var (low, high) = Vector256.Widen(group & mask);
-            (low + wrapped).AsInt64().StoreUnsafe(ref time, (nuint)at);
-            (high + wrapped).AsInt64().StoreUnsafe(ref time, (nuint)at + 4);
-            StoreBytes((group >>> _channelShift) + first, ref channel, at);
-            at += 8;
-        }
-
-        return 8 * done;
-    }
-
-    /// <summary>Groups of T3 records without special ones among them.</summary>
+    /// <summary>Groups of eight records without special ones among them.</summary>
     private int DecodeGroups(ReadOnlySpan<uint> records, long[] times, byte[] channels, uint[] delays, ref int at)
     {
         ref var record = ref MemoryMarshal.GetReference(records);
@@ -140,6 +110,7 @@ public sealed class PicoQuantDecoder
         ref var delay = ref MemoryMarshal.GetArrayDataReference(delays);
         var (special, mask, delayMask) = (Vector256.Create(_specialFrom), Vector256.Create(_timeMask), Vector256.Create(_delayMask));
         var (wrapped, first) = (Vector256.Create((ulong)Base), Vector256.Create((uint)_channelOffset));
+        var (hasDelays, hasRoutes) = (_layout.IsT3, _channelOffset == 0);
         var groups = Math.Min(records.Length, times.Length - at) / 8;
         var done = 0;
         for (; done < groups; done++)
@@ -153,9 +124,13 @@ public sealed class PicoQuantDecoder
             var (low, high) = Vector256.Widen(group & mask);
             (low + wrapped).AsInt64().StoreUnsafe(ref time, (nuint)at);
             (high + wrapped).AsInt64().StoreUnsafe(ref time, (nuint)at + 4);
-            ((group >>> _timeBits) & delayMask).StoreUnsafe(ref delay, (nuint)at);
+            if (hasDelays)
+            {
+                ((group >>> _timeBits) & delayMask).StoreUnsafe(ref delay, (nuint)at);
+            }
+
             var number = (group >>> _channelShift) + first;
-            StoreBytes(_channelOffset == 0 ? RouteZeroLast(number) : number, ref channel, at);
+            StoreBytes(hasRoutes ? RouteZeroLast(number) : number, ref channel, at);
             at += 8;
         }
 

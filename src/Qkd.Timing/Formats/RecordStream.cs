@@ -1,7 +1,7 @@
 namespace Qkd.Timing.Formats;
 
 /// <summary>Hands out a stream of bytes in whole records, through one buffer, and knows where it is.</summary>
-internal sealed class RecordStream(Stream stream, int recordBytes, bool leaveOpen = false) : IDisposable
+internal sealed class RecordStream(Stream stream, int recordBytes) : IDisposable
 {
     private const int BufferBytes = 1 << 18;
 
@@ -65,13 +65,7 @@ internal sealed class RecordStream(Stream stream, int recordBytes, bool leaveOpe
     /// <summary>Bytes that the stream still has at most; null if it does not tell.</summary>
     public long? Remaining => stream.CanSeek ? stream.Length - stream.Position + (_to - _from) : null;
 
-    public void Dispose()
-    {
-        if (!leaveOpen)
-        {
-            stream.Dispose();
-        }
-    }
+    public void Dispose() => stream.Dispose();
 
     private void Refill()
     {

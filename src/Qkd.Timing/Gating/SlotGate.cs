@@ -109,8 +109,11 @@ public sealed class SlotGate
         }
 
         // From the first tag on all offsets are positive and small, and doubles exact to far below a picosecond.
-        var here = clock.MovedTo((long)Math.Round(times[0] * tickPicoseconds));
-        var rest = (times[0] * tickPicoseconds) - here.Time;
+        // Whole and broken picoseconds of a tick apart: after hours a double alone would be off by picoseconds.
+        var wholeTick = (long)Math.Floor(tickPicoseconds);
+        var broken = times[0] * (tickPicoseconds - wholeTick);
+        var here = clock.MovedTo((times[0] * wholeTick) + (long)Math.Floor(broken));
+        var rest = broken - Math.Floor(broken);
         var grid = new Grid(
             here.Fraction + (rest * here.SlotsPerPicosecond),
             here.SlotsPerPicosecond * tickPicoseconds,

@@ -76,6 +76,36 @@ public sealed class SignalClockTests
     }
 
     [Fact]
+    public void A_pause_of_hours_costs_neither_memory_nor_time()
+    {
+        // Some clicks of noise, three hours of nothing, then the light.
+        var light = new SyncTrial { Seconds = 0.8, Loss = 22 }.Draw(7);
+        long[] times = [.. Enumerable.Range(0, 50).Select(i => i * 700_000_000L), .. light.Times.Select(time => time + 10_800_000_000_000_000)];
+        byte[] detectors = [.. Enumerable.Repeat((byte)1, 50), .. light.Detectors];
+        var clock = new SignalClock(new SignalClockSettings());
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        clock.Add(times, detectors);
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBeLessThan(300L << 20);
+        clock.State.ShouldBe(ClockState.Counting, "the frame of the light is three hours from the first click");
+        clock.Clock.ShouldNotBeNull().DeviationPpm(SyncTrial.Period).ShouldBe(20, 0.05);
+
+        // And as far from zero the clock tells slots to a hundredth of one: 50 ps of jitter are half of that.
+        var offsets = clock.DetectorOffsets.ToArray();
+        var late = Enumerable.Range(light.Times.Length - 1000, 1000).Where(i => light.Slots[i] >= 0)
+            .Average(i => Math.Abs(clock.Clock.Value.At(times[50 + i]).Late - offsets[light.Detectors[i]]));
+        late.ShouldBeLessThan(0.01);
+    }
+
+    [Fact]
+    public void A_clock_of_a_month_is_exact_to_a_picosecond()
+    {
+        const long month = 2_600_000_000_000_000_000;
+        var clock = new SlotClock(month, 260_000_000_000_000, 0.25, 1e-4, 0);
+        clock.At(month + 12_501).ShouldBe((260_000_000_000_002, clock.At(month + 12_501).Late));
+        (clock.At(month + 12_501).Late - clock.At(month + 12_500).Late).ShouldBe(1e-4, 1e-9);
+    }
+
+    [Fact]
     public void Light_with_another_pilot_is_followed_but_not_numbered()
     {
         var result = new SyncTrial { Loss = 22, Seconds = 0.8, PilotsOfFrame = 1_000_000 }.Run(6);

@@ -49,6 +49,20 @@ public sealed class SlotGateTests
     }
 
     [Fact]
+    public void After_a_month_tags_lie_where_they_lay_at_first()
+    {
+        // A centre a slot of 10 000 ps; ticks of 1 and of 3.90625 ps.
+        foreach (var (tick, first) in new[] { (1.0, 2_600_000_000_000_000_000L), (1000.0 / 256, 665_600_000_000_000_000L) })
+        {
+            var gate = new SlotGate([new(1, 0, 2000)], 10_000);
+            var (slots, marks) = (new int[2], new byte[2]);
+            gate.Place([first, first + 256], [1, 1], tick, new SlotClock((long)(first * (decimal)tick), 7, 0, 1e-4, 0), slots, marks);
+            gate.Arrivals[0].ToArray()[5000].ShouldBe(1U, $"tick {tick}");
+            gate.Arrivals[0].ToArray()[(int)(5000 + (256 * tick))].ShouldBe(1U, $"tick {tick}");
+        }
+    }
+
+    [Fact]
     public void Each_detector_has_its_own_delay_and_window_and_others_pass_unmarked()
     {
         var gate = new SlotGate(Channels);
