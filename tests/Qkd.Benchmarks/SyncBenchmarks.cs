@@ -1,7 +1,7 @@
 using BenchmarkDotNet.Attributes;
-using Qkd.Devices;
 using Qkd.Sim.Optics;
 using Qkd.Timing.Clocks;
+using Qkd.Timing.Tests.Clocks;
 
 namespace Qkd.Benchmarks;
 
@@ -11,7 +11,7 @@ public class SyncBenchmarks
     private const int FrameSlots = 1_000_000;
     private const int PilotSlots = 4096;
 
-    private readonly Dictionary<long, ulong[]> _pilots = [];
+    private readonly PilotIntensities _pilots = new(FrameSlots, PilotSlots);
     private Clicks _clicks = new([], [], []);
 
     /// <summary>Loss in dB: 14.35 is a million clicks a second at 100 MHz, 20 is 270 thousand.</summary>
@@ -21,7 +21,7 @@ public class SyncBenchmarks
     /// <summary>Draws the light.</summary>
     [GlobalSetup]
     public void Draw() => _clicks = new ClickSource(
-        new ClickSourceSettings { Intensity = Intensity, LossDecibels = Loss, FirstSlot = 7_654_321, ArrivalPicoseconds = 1e9, DeviationPpm = 37, DriftPpmPerSecond = 0.2 }, 3).Draw(1);
+        new ClickSourceSettings { Intensity = _pilots.Of, LossDecibels = Loss, FirstSlot = 7_654_321, ArrivalPicoseconds = 1e9, DeviationPpm = 37, DriftPpmPerSecond = 0.2 }, 3).Draw(1);
 
     /// <summary>Period within ±55 ppm, numbers anywhere in 16 frames.</summary>
     [Benchmark]
@@ -30,22 +30,5 @@ public class SyncBenchmarks
         var clock = new SignalClock(new SignalClockSettings { FrameSlots = FrameSlots, PilotSlots = PilotSlots });
         clock.Add(_clicks.Times, _clicks.Detectors);
         return clock.State == ClockState.Locked ? clock.State : throw new InvalidOperationException("The clock was not found.");
-    }
-
-    private int Intensity(long slot)
-    {
-        var frame = Math.DivRem(slot, FrameSlots, out var within);
-        if (within >= PilotSlots)
-        {
-            return (slot * 2_654_435_761 >> 16 & 15) switch { < 8 => 0, < 13 => 1, _ => 2 };
-        }
-
-        if (!_pilots.TryGetValue(frame, out var packed))
-        {
-            Pilot.Fill(frame, 2, packed = new ulong[PackedSymbols.WordCount(PilotSlots)]);
-            _pilots[frame] = packed;
-        }
-
-        return PackedSymbols.Read(packed, (int)within).Intensity;
     }
 }

@@ -5,7 +5,6 @@ using System.Security.Cryptography;
 using Qkd.Cli.Distilling;
 using Qkd.Devices;
 using Qkd.Distillation;
-using Spectre.Console;
 
 namespace Qkd.Cli.Commands;
 
@@ -148,26 +147,24 @@ internal static class DistillCommand
 
     private static void Print(DistillSummary summary, DistillSettings settings)
     {
-        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
+        var facts = new FactTable();
         if (summary.TestBits > 0)
         {
-            Row("sample", FormattableString.Invariant($"{summary.TestBits} bits, {summary.TestQber:P2} wrong, thrown away"));
+            facts.Row("sample", FormattableString.Invariant($"{summary.TestBits} bits, {summary.TestQber:P2} wrong, thrown away"));
         }
 
-        Row("bits", FormattableString.Invariant($"{summary.Bits}, {summary.Qber:P2} wrong"));
-        Row("corrected by", $"{summary.Method}, {summary.Frames} frames, {summary.Rounds} rounds" + (summary.FramesFailed > 0 ? $", {summary.FramesFailed} frames disclosed" : ""));
-        Row("leaked", $"{summary.LeakedBits} bits" + (summary.Efficiency is { } f ? FormattableString.Invariant($", f = {f:0.000}") : ""));
-        Row("verified", "the same at both ends");
+        facts.Row("bits", FormattableString.Invariant($"{summary.Bits}, {summary.Qber:P2} wrong"));
+        facts.Row("corrected by", $"{summary.Method}, {summary.Frames} frames, {summary.Rounds} rounds" + (summary.FramesFailed > 0 ? $", {summary.FramesFailed} frames disclosed" : ""));
+        facts.Row("leaked", $"{summary.LeakedBits} bits" + (summary.Efficiency is { } f ? FormattableString.Invariant($", f = {f:0.000}") : ""));
+        facts.Row("verified", "the same at both ends");
         if (!settings.ReconcileOnly)
         {
-            Row("bound", FormattableString.Invariant($"{summary.Bound}: phase error rate {summary.PhaseErrorRate:P2}"));
-            Row("secret key", $"{summary.SecretBits} bits, {summary.Grade}" + (summary.Epsilon is { } epsilon ? FormattableString.Invariant($", ε = {epsilon:0.0e0}") : ""));
+            facts.Row("bound", FormattableString.Invariant($"{summary.Bound}: phase error rate {summary.PhaseErrorRate:P2}"));
+            facts.Row("secret key", $"{summary.SecretBits} bits, {summary.Grade}" + (summary.Epsilon is { } epsilon ? FormattableString.Invariant($", ε = {epsilon:0.0e0}") : ""));
         }
 
-        Row("time", FormattableString.Invariant($"{summary.ElapsedSeconds:0.000} s, {summary.ThroughputMbps:0.0} Mb/s"));
-        AnsiConsole.Write(table);
-
-        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
+        facts.Row("time", FormattableString.Invariant($"{summary.ElapsedSeconds:0.000} s, {summary.ThroughputMbps:0.0} Mb/s"));
+        facts.Write();
     }
 
     /// <summary>What the command line says, checked.</summary>

@@ -38,7 +38,7 @@ internal sealed class CorrelateVerb : TagsVerb
         var patterns = Patterns(parsed, channels);
         var file = FileOf(parsed);
         using var reader = Open(parsed);
-        var times = RatesVerb.Times(reader.Info);
+        var times = Times(reader.Info);
         var fault = ReadAll(parsed, reader, file, Take, cancellationToken);
         patterns?.Complete();
         if (IsJson(parsed))
@@ -119,24 +119,22 @@ internal sealed class CorrelateVerb : TagsVerb
 
     private static void Print(CorrelationHistogram correlation, CoincidencePatterns? patterns, int[] channels)
     {
-        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
-        Row("tags", Count(correlation.FirstTags) + (channels.Length > 1 ? $" and {Count(correlation.SecondTags)}" : "") + Text($" in {correlation.Seconds:0.###} s"));
+        var facts = new FactTable();
+        facts.Row("tags", Count(correlation.FirstTags) + (channels.Length > 1 ? $" and {Count(correlation.SecondTags)}" : "") + Text($" in {correlation.Seconds:0.###} s"));
         var centre = correlation.At(correlation.Counts.Length / 2);
-        Row("g²(0)", Text($"{centre.Value:0.####} ± {centre.Error:0.####}"));
+        facts.Row("g²(0)", Text($"{centre.Value:0.####} ± {centre.Error:0.####}"));
         var top = Enumerable.Range(0, correlation.Counts.Length).MaxBy(i => Finite(correlation.At(i).Value) ?? 0);
-        Row("highest g²", Text($"{correlation.At(top).Value:0.####} ± {correlation.At(top).Error:0.####} at {correlation.Lag(top) / 1000.0:0.###} ns"));
+        facts.Row("highest g²", Text($"{correlation.At(top).Value:0.####} ± {correlation.At(top).Error:0.####} at {correlation.Lag(top) / 1000.0:0.###} ns"));
         if (patterns is not null && patterns.Seconds > 0)
         {
-            Row("coincidences", Text($"{patterns.AtLeast(channels)} of all {channels.Length}; {patterns.Accidentals(channels):0.#} would be by chance"));
+            facts.Row("coincidences", Text($"{patterns.AtLeast(channels)} of all {channels.Length}; {patterns.Accidentals(channels):0.#} would be by chance"));
             foreach (var (of, count) in patterns.Patterns().Take(20))
             {
-                Row($"  {string.Join(" + ", of)}", Count(count));
+                facts.Row($"  {string.Join(" + ", of)}", Count(count));
             }
         }
 
-        AnsiConsole.Write(table);
-
-        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
+        facts.Write();
     }
 
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;

@@ -98,7 +98,7 @@ internal sealed class HistogramVerb : TagsVerb
         {
             var width = bin ?? Math.Max(1, (long)Math.Round(info.ResolutionSeconds * 1e12));
             var histogram = new StartStopHistogram(from, to, width, bins);
-            var times = RatesVerb.Times(info);
+            var times = Times(info);
             return ("start to stop", width, () => (histogram.Counts.ToArray(), histogram.Later), buffer => histogram.Add(times.Of(buffer), buffer.Channels));
         }
 
@@ -125,7 +125,7 @@ internal sealed class HistogramVerb : TagsVerb
         }
 
         var counts = new long[(int)Math.Ceiling(period / bin)];
-        var times = RatesVerb.Times(info);
+        var times = Times(info);
         return (Text($"times folded at {period} ps"), bin, () => (counts, 0), buffer =>
         {
             var picoseconds = times.Of(buffer);
@@ -143,25 +143,23 @@ internal sealed class HistogramVerb : TagsVerb
 
     private void Print(ParseResult parsed, string kind, double bin, long[] values, long later, PeakFit? fit)
     {
-        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
+        var facts = new FactTable();
         var top = Array.IndexOf(values, values.Max());
-        Row("histogram", $"{kind}, bins of {Text($"{bin:0.###}")} ps");
-        Row("tags", Count(values.Sum()) + (later > 0 ? $", {Count(later)} later than the last bin" : ""));
-        Row("highest bin", Text($"{values[top]} tags at {top * bin / 1000:0.###} ns"));
+        facts.Row("histogram", $"{kind}, bins of {Text($"{bin:0.###}")} ps");
+        facts.Row("tags", Count(values.Sum()) + (later > 0 ? $", {Count(later)} later than the last bin" : ""));
+        facts.Row("highest bin", Text($"{values[top]} tags at {top * bin / 1000:0.###} ns"));
         if (fit is not null)
         {
-            Row("peak", Text($"{fit.Centre * bin:0.##} ± {fit.CentreError * bin:0.##} ps"));
-            Row("width", Text($"σ = {fit.Sigma * bin:0.##} ± {fit.SigmaError * bin:0.##} ps, {fit.FullWidthHalfMaximum * bin:0.##} ps full width at half maximum"));
-            Row("in the peak", Text($"{fit.Area:0} ± {fit.AreaError:0} tags on {fit.Background:0.###} a bin"));
+            facts.Row("peak", Text($"{fit.Centre * bin:0.##} ± {fit.CentreError * bin:0.##} ps"));
+            facts.Row("width", Text($"σ = {fit.Sigma * bin:0.##} ± {fit.SigmaError * bin:0.##} ps, {fit.FullWidthHalfMaximum * bin:0.##} ps full width at half maximum"));
+            facts.Row("in the peak", Text($"{fit.Area:0} ± {fit.AreaError:0} tags on {fit.Background:0.###} a bin"));
         }
         else if (parsed.GetValue(_fit))
         {
-            Row("peak", "none stands out");
+            facts.Row("peak", "none stands out");
         }
 
-        AnsiConsole.Write(table);
-
-        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
+        facts.Write();
     }
 
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];

@@ -63,42 +63,40 @@ internal sealed class InfoVerb : TagsVerb
 
     private static void Print(TagStreamInfo info, TagCounts counts, double? duration)
     {
-        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
-        Row("format", $"{info.Format}: {info.RecordType}");
-        Row("records", Count(counts.Records));
-        Row("photons", Count(counts.Photons));
+        var facts = new FactTable();
+        facts.Row("format", $"{info.Format}: {info.RecordType}");
+        facts.Row("records", Count(counts.Records));
+        facts.Row("photons", Count(counts.Photons));
         foreach (var channel in counts.Channels.Where(channel => channel != TagBuffer.SyncChannel))
         {
             var rate = duration > 0 ? Text($", {counts.ByChannel[channel] / duration.Value:#,0} a second").Replace(',', ' ').Replace("  ", ", ", StringComparison.Ordinal) : "";
-            Row($"  channel {channel}", Count(counts.ByChannel[channel]) + rate);
+            facts.Row($"  channel {channel}", Count(counts.ByChannel[channel]) + rate);
         }
 
-        Row("overflows", Count(counts.Overflows));
-        Row("markers", Count(counts.Markers));
+        facts.Row("overflows", Count(counts.Overflows));
+        facts.Row("markers", Count(counts.Markers));
         if (counts.Syncs > 0)
         {
-            Row("sync pulses", Count(counts.Syncs));
+            facts.Row("sync pulses", Count(counts.Syncs));
         }
 
         if (counts.Dummies > 0)
         {
-            Row("dummies", Count(counts.Dummies));
+            facts.Row("dummies", Count(counts.Dummies));
         }
 
         if (counts.Restarts > 0)
         {
-            Row("restarts", $"{Count(counts.Restarts)}: the pauses between acquisitions are not known");
+            facts.Row("restarts", $"{Count(counts.Restarts)}: the pauses between acquisitions are not known");
         }
 
-        Row("resolution", Text($"{info.ResolutionSeconds * 1e12:0.######} ps"));
+        facts.Row("resolution", Text($"{info.ResolutionSeconds * 1e12:0.######} ps"));
         if (info.HasDelays)
         {
-            Row("sync period", info.TickPicoseconds > 0 ? Text($"{info.TickPicoseconds / 1000:0.######} ns") : "not in the file (--reference-period-ps)");
+            facts.Row("sync period", info.TickPicoseconds > 0 ? Text($"{info.TickPicoseconds / 1000:0.######} ns") : "not in the file (--reference-period-ps)");
         }
 
-        Row("duration", duration is { } seconds ? Text($"{seconds:0.######} s") : "not known");
-        AnsiConsole.Write(table);
-
-        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
+        facts.Row("duration", duration is { } seconds ? Text($"{seconds:0.######} s") : "not known");
+        facts.Write();
     }
 }

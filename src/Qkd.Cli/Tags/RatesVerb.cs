@@ -3,6 +3,7 @@ using Qkd.Cli.Commands;
 using Qkd.Cli.Plots;
 using Qkd.Timing;
 using Qkd.Timing.Correlation;
+using Qkd.Timing.Formats;
 using Spectre.Console;
 
 namespace Qkd.Cli.Tags;
@@ -33,7 +34,16 @@ internal sealed class RatesVerb : TagsVerb
         var times = Times(reader.Info);
         var trace = new CountRateTrace((long)(bin.TotalSeconds * 1e12));
         var detectors = new SortedDictionary<int, DetectorCharacterisation>();
-        var fault = ReadAll(parsed, reader, file, Take, cancellationToken);
+        TagFormatException? fault;
+        try
+        {
+            fault = ReadAll(parsed, reader, file, Take, cancellationToken);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException($"--bin {parsed.GetValue(_bin)}: {e.Message}");
+        }
+
         if (IsJson(parsed))
         {
             Console.WriteLine(JsonOutput.Serialize(new
@@ -93,19 +103,6 @@ internal sealed class RatesVerb : TagsVerb
 
                 detector.Add(picoseconds, buffer.Channels);
             }
-        }
-    }
-
-    /// <summary>Times in one unit; a file without one is the user's to explain.</summary>
-    internal static TagTimes Times(TagStreamInfo info)
-    {
-        try
-        {
-            return new TagTimes(info);
-        }
-        catch (ArgumentException)
-        {
-            throw new UsageException("--reference-period-ps is needed: the file does not say how far its reference edges are apart");
         }
     }
 

@@ -1,6 +1,5 @@
 using Qkd.Timing.Clocks;
 using Qkd.Timing.Formats;
-using Spectre.Console;
 
 namespace Qkd.Cli.Tags;
 
@@ -36,43 +35,41 @@ internal sealed record SyncReport(
             return;
         }
 
-        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
-        Row("state", State);
+        var facts = new FactTable();
+        facts.Row("state", State);
         if (Clock is { } found)
         {
-            Row("slot", FormattableString.Invariant($"{found.PeriodPicoseconds:0.000000} ps: {found.DeviationPpm(NominalPeriod):+0.0000;-0.0000} ppm"));
-            Row("drift", FormattableString.Invariant($"{found.DriftPpmPerSecond:+0.0000;-0.0000} ppm/s"));
-            Row("jitter of the tags", FormattableString.Invariant($"{Jitter:0.#} ps"));
+            facts.Row("slot", FormattableString.Invariant($"{found.PeriodPicoseconds:0.000000} ps: {found.DeviationPpm(NominalPeriod):+0.0000;-0.0000} ppm"));
+            facts.Row("drift", FormattableString.Invariant($"{found.DriftPpmPerSecond:+0.0000;-0.0000} ppm/s"));
+            facts.Row("jitter of the tags", FormattableString.Invariant($"{Jitter:0.#} ps"));
         }
 
         if (FirstSlot is { } first)
         {
-            Row("first tag's slot", FormattableString.Invariant($"{first}"));
+            facts.Row("first tag's slot", FormattableString.Invariant($"{first}"));
         }
 
         if (LockedAfter is { } after)
         {
-            Row("locked after", FormattableString.Invariant($"{after:0.###} s, the numbering {Sigmas:0.0} standard deviations clear"));
+            facts.Row("locked after", FormattableString.Invariant($"{after:0.###} s, the numbering {Sigmas:0.0} standard deviations clear"));
         }
 
         if (PhaseError is { } phase && Clock is not null)
         {
-            Row("error of the clock", FormattableString.Invariant($"{phase:0.0} ps (its own estimate)"));
-            Row("light", FormattableString.Invariant($"{100 * LightShare:0.#} % of the tags"));
+            facts.Row("error of the clock", FormattableString.Invariant($"{phase:0.0} ps (its own estimate)"));
+            facts.Row("light", FormattableString.Invariant($"{100 * LightShare:0.#} % of the tags"));
         }
 
         if (Losses > 0 || Slips > 0)
         {
-            Row("lost", $"{Losses} times; {Slips} slips of the numbering put right");
+            facts.Row("lost", $"{Losses} times; {Slips} slips of the numbering put right");
         }
 
         if (MissingMarkers is { } missing)
         {
-            Row("markers", $"{missing} missing, {ExtraMarkers} that were none");
+            facts.Row("markers", $"{missing} missing, {ExtraMarkers} that were none");
         }
 
-        AnsiConsole.Write(table);
-
-        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
+        facts.Write();
     }
 }

@@ -67,7 +67,7 @@ internal sealed class SyncVerb : TagsVerb
         }
 
         using var reader = Open(parsed);
-        var times = RatesVerb.Times(reader.Info);
+        var times = Times(reader.Info);
         var arrivals = new ArrivalHistogram(channels.Length);
         double? lockedAfter = null;
         long? start = null, firstSlot = null;
@@ -121,7 +121,7 @@ internal sealed class SyncVerb : TagsVerb
 
         var file = FileOf(parsed);
         using var reader = Open(parsed);
-        var times = RatesVerb.Times(reader.Info);
+        var times = Times(reader.Info);
         var clock = new MarkerClock(period, divisor);
         var fault = ReadAll(parsed, reader, file, Take, cancellationToken);
         var found = clock.Clock;
@@ -162,12 +162,12 @@ internal sealed class SyncVerb : TagsVerb
         }
         else if (found is not null)
         {
-            var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
-            table.AddRow("offset", Text($"{found.OffsetPicoseconds / 1000:0.###} ns"));
-            table.AddRow("second clock", Text($"{found.DeviationPpm:0.#####} ppm fast"));
-            table.AddRow("pairs' jitter", Text($"{found.JitterPicoseconds:0.#} ps"));
-            table.AddRow("by chance", Text($"{found.Chance:0.#e0}"));
-            AnsiConsole.Write(table);
+            var facts = new FactTable();
+            facts.Row("offset", Text($"{found.OffsetPicoseconds / 1000:0.###} ns"));
+            facts.Row("second clock", Text($"{found.DeviationPpm:0.#####} ppm fast"));
+            facts.Row("pairs' jitter", Text($"{found.JitterPicoseconds:0.#} ps"));
+            facts.Row("by chance", Text($"{found.Chance:0.#e0}"));
+            facts.Write();
         }
 
         if (found is null)
@@ -204,7 +204,7 @@ internal sealed class SyncVerb : TagsVerb
     private (long[] Times, TagFormatException? Fault) All(ParseResult parsed, string file, CancellationToken cancellationToken)
     {
         using var reader = Open(parsed, file);
-        var times = RatesVerb.Times(reader.Info);
+        var times = Times(reader.Info);
         var all = new List<long>();
         var fault = ReadAll(parsed, reader, file, buffer =>
         {

@@ -3,6 +3,7 @@ using System.Globalization;
 using Qkd.Cli.Commands;
 using Qkd.Keys;
 using Qkd.Timing;
+using Qkd.Timing.Correlation;
 using Qkd.Timing.Formats;
 using Spectre.Console;
 
@@ -86,6 +87,19 @@ internal abstract class TagsVerb
         {
             stream.Dispose();
             throw new UsageException($"{file}: {e.Message}");
+        }
+    }
+
+    /// <summary>Times in one unit; a file without one is the user's to explain.</summary>
+    protected static TagTimes Times(TagStreamInfo info)
+    {
+        try
+        {
+            return new TagTimes(info);
+        }
+        catch (ArgumentException)
+        {
+            throw new UsageException("--reference-period-ps is needed: the file does not say how far its reference edges are apart");
         }
     }
 

@@ -37,7 +37,7 @@ public sealed class CountRateTrace
             var bin = (picoseconds[i] - _start.Value) / _bin;
             if (bin >= MostBins)
             {
-                throw new ArgumentException($"More than {MostBins} stretches of {BinSeconds} s: longer ones are needed.", nameof(picoseconds));
+                throw new ArgumentException($"The stream has more than {MostBins} stretches of {BinSeconds} s.");
             }
 
             _bins = Math.Max(_bins, (int)bin + 1);

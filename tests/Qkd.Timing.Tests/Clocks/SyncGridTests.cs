@@ -32,7 +32,7 @@ public sealed class SyncGridTests
                 var trial = new SyncTrial { Loss = loss, SignalToNoise = signalToNoise, Ppm = ppm, DriftPpmPerSecond = drift, Seconds = seconds };
                 var results = Enumerable.Range(0, Runs).Select(run => trial.Run((int)runs + run + 1000)).ToArray();
                 var line = Line(trial, results);
-                Console.WriteLine(line);
+                TestContext.Current.TestOutputHelper?.WriteLine(line);
                 table.Append(line).Append('\n');
                 runs += results.Length;
                 wrong += results.Sum(result => result.Wrong);
