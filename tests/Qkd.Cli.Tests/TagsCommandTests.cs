@@ -86,6 +86,7 @@ public sealed class TagsCommandTests : IDisposable
         var correlation = await QkdCommand.JsonAsync($"tags correlate {file} --channels 1,2 --window-ps 100 --delays-ps 0,5000 --bin-ps 1000 --range-ps 10000 --plot {g2}");
         correlation.GetProperty("coincidences").GetInt64().ShouldBe(2000);
         correlation.GetProperty("pairs").EnumerateArray().Select(p => p.GetInt64()).ToArray()[15].ShouldBe(2000);
+        (await QkdCommand.RunAsync($"tags correlate {file} --channels 1,3")).Output.ShouldContain("channel 3 has no tags");
         File.ReadAllBytes(rates)[..4].ShouldBe([0x89, (byte)'P', (byte)'N', (byte)'G']);
         File.ReadAllText(histogram).ShouldContain("<svg");
         new FileInfo(g2).Length.ShouldBeGreaterThan(5000);

@@ -121,13 +121,21 @@ internal sealed class CorrelateVerb : TagsVerb
     {
         var facts = new FactTable();
         facts.Row("tags", Count(correlation.FirstTags) + (channels.Length > 1 ? $" and {Count(correlation.SecondTags)}" : "") + Text($" in {correlation.Seconds:0.###} s"));
-        var centre = correlation.At(correlation.Counts.Length / 2);
-        facts.Row("g²(0)", Text($"{centre.Value:0.####} ± {centre.Error:0.####}"));
-        var top = Enumerable.Range(0, correlation.Counts.Length).MaxBy(i => Finite(correlation.At(i).Value) ?? 0);
-        facts.Row("highest g²", Text($"{correlation.At(top).Value:0.####} ± {correlation.At(top).Error:0.####} at {correlation.Lag(top) / 1000.0:0.###} ns"));
+        if (correlation.FirstTags == 0 || (channels.Length > 1 && correlation.SecondTags == 0))
+        {
+            facts.Row("g²", $"not known: channel {channels[correlation.FirstTags == 0 ? 0 : 1]} has no tags");
+        }
+        else
+        {
+            var centre = correlation.At(correlation.Counts.Length / 2);
+            facts.Row("g²(0)", Text($"{centre.Value:0.####} ± {centre.Error:0.####}"));
+            var top = Enumerable.Range(0, correlation.Counts.Length).MaxBy(i => Finite(correlation.At(i).Value) ?? 0);
+            facts.Row("highest g²", Text($"{correlation.At(top).Value:0.####} ± {correlation.At(top).Error:0.####} at {correlation.Lag(top) / 1000.0:0.###} ns"));
+        }
+
         if (patterns is not null && patterns.Seconds > 0)
         {
-            facts.Row("coincidences", Text($"{patterns.AtLeast(channels)} of all {channels.Length}; {patterns.Accidentals(channels):0.#} would be by chance"));
+            facts.Row("coincidences", Text($"{patterns.AtLeast(channels)} of all {channels.Length} channels; {patterns.Accidentals(channels):0.#} expected by chance"));
             foreach (var (of, count) in patterns.Patterns().Take(20))
             {
                 facts.Row($"  {string.Join(" + ", of)}", Count(count));

@@ -108,8 +108,8 @@ public sealed class SlotGate
             return clock.Slot;
         }
 
-        // From the first tag on all offsets are positive and small, and doubles exact to far below a picosecond.
-        // Whole and broken picoseconds of a tick apart: after hours a double alone would be off by picoseconds.
+        // From the first tag on all offsets are positive and small, and doubles exact to far below a picosecond. The first tag's own time is not:
+        // whole and broken picoseconds of a tick are taken apart, since after hours a double alone would be off by picoseconds.
         var wholeTick = (long)Math.Floor(tickPicoseconds);
         var broken = times[0] * (tickPicoseconds - wholeTick);
         var here = clock.MovedTo((times[0] * wholeTick) + (long)Math.Floor(broken));
