@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Qkd.Devices;
 using Qkd.Timing.Gating;
@@ -12,6 +13,10 @@ namespace Qkd.Timing;
 /// The veto is decided in slots. A click d slots after another lies at least d periods less one gate width after it, so every slot up to
 /// floor((dead time + gate width) / period) after a click is vetoed, for all detectors alike; and clicks that are themselves vetoed, or lie outside
 /// the gate, make their detector dead as well.
+/// <para>
+/// What runs for each slot or click is compiled for speed at once (as in <see cref="SlotMap"/>): a few long calls a second are too few for the runtime to
+/// notice in the first ten seconds, in which a reader that cannot keep up has the tagger wait.
+/// </para>
 /// </remarks>
 internal sealed class FrameAssembler
 {
@@ -87,6 +92,7 @@ internal sealed class FrameAssembler
     }
 
     /// <summary>Takes the slots of a map from <paramref name="from"/> to <paramref name="to"/>; what is missing before them is lost.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Take(SlotMap map, long from, long to, List<DetectionFrame> finished)
     {
         from = Math.Max(Math.Max(from, 0), NextSlot);
@@ -137,6 +143,7 @@ internal sealed class FrameAssembler
         return meaning;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Enter(long slot, List<DetectionFrame> finished)
     {
         var frame = slot / _settings.FrameSlots;
@@ -158,6 +165,7 @@ internal sealed class FrameAssembler
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Click(long slot, byte seen)
     {
         var dead = slot - _lastClick <= _deadSlots;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
@@ -51,6 +52,7 @@ internal sealed class SlotMap
     /// <param name="geometry">Where slots lie.</param>
     /// <param name="arrivals">Counts when clicks come within their slot.</param>
     /// <returns>Clicks outside the stretch.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public long Scatter(ReadOnlySpan<long> times, ReadOnlySpan<long> markers, in SlotDetector detector, in SlotGeometry geometry, ArrivalHistogram arrivals)
     {
         var slots = _slots.AsSpan(0, Count);
@@ -84,6 +86,7 @@ internal sealed class SlotMap
 
     /// <summary>Adds clicks whose slots and marks are known.</summary>
     /// <returns>Clicks outside the stretch.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public long Mark(ReadOnlySpan<int> slots, ReadOnlySpan<byte> marks, long origin)
     {
         var map = _slots.AsSpan(0, Count);
@@ -109,19 +112,10 @@ internal sealed class SlotMap
     public void Renumber(long bySlots) => FirstSlot += bySlots;
 
     /// <summary>Index of the first slot from <paramref name="from"/> on that has a click; <see cref="Count"/> if there is none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public int Next(int from)
     {
         var slots = Slots;
-        while (from < Count && from % 32 != 0)
-        {
-            if (slots[from] != 0)
-            {
-                return from;
-            }
-
-            from++;
-        }
-
         while (from + 32 <= Count)
         {
             var chunk = Vector256.Create(slots.Slice(from, 32));

@@ -25,6 +25,9 @@ internal sealed class TagAcquisition(
     /// <summary>Batches held for the reader.</summary>
     public const int BatchesBuffered = 4;
 
+    /// <summary>How long the instrument may wait for the reader before it is told.</summary>
+    public static readonly TimeSpan ReaderPatience = TimeSpan.FromSeconds(2);
+
     // Often enough that two sub-acquisitions never end between two questions.
     private const int QuestionsPerAcquisition = 5;
     private const long PicosecondsPerTick = 100_000;
@@ -326,9 +329,19 @@ internal sealed class TagAcquisition(
             return;
         }
 
-        device.Tell(DeviceEventKind.Overload, $"the reader is {BatchesBuffered} batches behind: the instrument has to wait");
-        await _batches.Writer.WriteAsync(batch, stop).ConfigureAwait(false);
-        device.Tell(DeviceEventKind.Healthy, "the reader takes batches again");
+        // A reader that catches up soon has cost nothing: what the instrument drops meanwhile, if it does, it tells by itself.
+        var writing = _batches.Writer.WriteAsync(batch, stop).AsTask();
+        try
+        {
+            // Stopping ends the writing itself: whether the batch was taken is then known.
+            await writing.WaitAsync(ReaderPatience, device.Time, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            device.Tell(DeviceEventKind.Overload, $"the reader is {BatchesBuffered} batches behind: the instrument has to wait");
+            await writing.ConfigureAwait(false);
+            device.Tell(DeviceEventKind.Healthy, "the reader takes batches again");
+        }
     }
 
     private async Task StopAsync()
