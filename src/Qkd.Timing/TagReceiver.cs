@@ -11,7 +11,8 @@ namespace Qkd.Timing;
 /// <para>Period and phase of the slots come from the times alone (<see cref="SlotComb"/>). The numbering comes from the markers, whose count is
 /// anchored once, and from the pilots: they give the delay of the light at the start, and tell for each frame whether the count has slipped.</para>
 /// <para>A marker that the tagger missed shows as tags later than one marker interval after the last edge, and is counted where it was. One that
-/// was not there to see, or an extra one, shows at the next pilot; the slots since the last good pilot are then declared lost.</para>
+/// fell between two acquisitions is counted where light is bright (<see cref="GapMarkers"/>). Any other that was not there to see, or an extra one, shows at the next
+/// pilot; the slots since the last good pilot are then declared lost.</para>
 /// </remarks>
 public sealed class TagReceiver : ITagReceiver
 {
@@ -27,6 +28,7 @@ public sealed class TagReceiver : ITagReceiver
     private readonly PilotTable _pilots;
     private readonly PilotSearch _search;
     private readonly SlotMap _map = new();
+    private readonly GapMarkers _gap = new();
     private readonly FrameAssembler _assembler;
     private readonly Dictionary<int, int> _detectorOfChannel = [];
     private readonly double[] _halfGates = new double[4];
@@ -95,6 +97,7 @@ public sealed class TagReceiver : ITagReceiver
         (_anchored, _combFound, _delaySlots, _badBatches) = (false, false, null, 0);
         _search.Reset();
         _assembler.Reset();
+        _gap.Reset();
     }
 
     /// <inheritdoc/>
@@ -119,14 +122,17 @@ public sealed class TagReceiver : ITagReceiver
         }
 
         // How long nothing was recorded, in markers: the count goes on at the next edge.
-        _nextMarker += MarkersIn(batch.LossesBefore);
+        var between = MarkersIn(batch.LossesBefore);
+        _nextMarker += between;
         if (runs.Count == 0)
         {
+            _gap.Reset();
             return finished;
         }
 
         if (!CanBe(runs))
         {
+            _gap.Reset();
             Refuse(batch);
             return finished;
         }
@@ -146,8 +152,14 @@ public sealed class TagReceiver : ITagReceiver
         }
 
         // Counted even where the slots are not found yet: the first edge after the anchor may come long before enough light does.
-        var markers = MarkerNumbers(runs, out var lastMarker);
+        var markers = MarkerNumbers(runs, out var edges);
+        if (_combFound && _gap.Next(batch, edges, LastTag(runs, markers, edges), _comb.Period * _settings.MarkerDivisor) is { } counted)
+        {
+            _nextMarker += counted - between;
+        }
+
         var firstMarker = _nextMarker;
+        var lastMarker = firstMarker + edges - 1;
         if (lastMarker - firstMarker + 2 > MostSlotsAtOnce / _settings.MarkerDivisor)
         {
             Refuse(batch);
@@ -235,7 +247,7 @@ public sealed class TagReceiver : ITagReceiver
     /// For every tag the number of its marker, counted from the first edge of the acquisition and corrected for edges that the tagger missed:
     /// a tag later than one interval after its edge says that one is missing.
     /// </summary>
-    private List<ReadOnlyMemory<long>> MarkerNumbers(List<(int Detector, TagRun Run)> runs, out long lastMarker)
+    private List<ReadOnlyMemory<long>> MarkerNumbers(List<(int Detector, TagRun Run)> runs, out long edges)
     {
         var interval = _comb.Period * _settings.MarkerDivisor;
         var limit = (long)(interval + (_comb.Period / 2));
@@ -261,7 +273,7 @@ public sealed class TagReceiver : ITagReceiver
         if (missing is null)
         {
             numbers.AddRange(runs.Select(r => r.Run.ReferenceIndexes));
-            lastMarker = _nextMarker + lastIndex - 1;
+            edges = lastIndex;
             return numbers;
         }
 
@@ -295,8 +307,21 @@ public sealed class TagReceiver : ITagReceiver
             numbers.Add(corrected);
         }
 
-        lastMarker = _nextMarker + lastIndex - 1 + missing.Values.Sum();
+        edges = lastIndex + missing.Values.Sum();
         return numbers;
+    }
+
+    /// <summary>Picoseconds from the last edge to the last tag.</summary>
+    private long LastTag(List<(int Detector, TagRun Run)> runs, List<ReadOnlyMemory<long>> markers, long edges)
+    {
+        var interval = _comb.Period * _settings.MarkerDivisor;
+        var last = long.MinValue;
+        for (var r = 0; r < runs.Count; r++)
+        {
+            last = Math.Max(last, runs[r].Run.TimesPicoseconds.Span[^1] - (long)((edges - markers[r].Span[^1]) * interval));
+        }
+
+        return last;
     }
 
     private bool TryFindDelay(List<(int Detector, TagRun Run)> runs, List<ReadOnlyMemory<long>> markers)

@@ -113,6 +113,7 @@ public sealed class BadInputTests
     public Task A_tagger_whose_cable_is_pulled_is_an_alarm_and_key_making_recovers() => RecoversFromAsync("tagger", "Disconnect");
 
     [Fact]
+    [Trait("Speed", "Slow")]
     public async Task A_tagger_that_streams_random_records_of_the_right_form_is_an_alarm_and_key_making_recovers()
     {
         var alarm = await RecoversFromAsync("tagger", "RandomRecords");

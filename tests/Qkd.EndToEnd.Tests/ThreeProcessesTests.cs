@@ -7,13 +7,14 @@ namespace Qkd.EndToEnd.Tests;
 /// <summary>Alice, Bob and the instruments each in a process of their own.</summary>
 public sealed class ThreeProcessesTests
 {
+    /// <summary>The order in which each has to wait for the next.</summary>
     [Theory]
-    [InlineData("sim alice bob")]
     [InlineData("bob alice sim")]
     public Task In_any_starting_order_both_nodes_hold_the_same_key(string order) => HoldTheSameKeyAsync(order);
 
     [Theory]
     [Trait("Speed", "Slow")]
+    [InlineData("sim alice bob")]
     [InlineData("sim bob alice")]
     [InlineData("alice sim bob")]
     [InlineData("alice bob sim")]

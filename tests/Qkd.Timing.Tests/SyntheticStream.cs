@@ -125,6 +125,7 @@ internal sealed class SyntheticStream
             {
                 TimeBase = TagTimeBase.Referenced,
                 Acquisition = number,
+                AcquisitionStartPicoseconds = (long)start,
                 Runs = [.. Enumerable.Range(0, 4).Where(d => times[d].Count > 0).Select(d => new TagRun(d + 1, times[d].ToArray(), indexes[d].ToArray()))],
                 LossesBefore = number == 0 ? [] : [new TagLoss(TagLossCause.AcquisitionGap, (long)gapPicoseconds, null)],
                 EndsAcquisition = true,

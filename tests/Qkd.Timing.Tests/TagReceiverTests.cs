@@ -72,6 +72,20 @@ public sealed class TagReceiverTests
         frames.Skip(1).ShouldAllBe(f => f.LostSlots <= 2 * (SyntheticStream.Divisor + 10));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-40)]
+    public void A_marker_that_falls_between_two_acquisitions_is_counted(double ppm)
+    {
+        // Of the gaps of 3 us three in ten hold a marker, which comes every 10 us: numbered wrongly, the slots to the next pilot would be lost.
+        var stream = new SyntheticStream(40, seed: 13, ppm: ppm, delayPicoseconds: 97_934_000);
+        var frames = Receive(stream, (1.37 * FrameTime) + 1_234_567, out var receiver, gap: 3_000_000);
+        receiver.Status.State.ShouldBe(SyncState.Locked);
+        frames.Count.ShouldBeGreaterThan(30);
+        frames.Skip(1).ShouldAllBe(frame => frame.LostSlots <= SyntheticStream.Divisor + 310);
+        CheckAgainstTruth(stream, frames);
+    }
+
     [Fact]
     public void A_click_that_a_gap_hid_vetoes_the_first_slot_after_it()
     {
@@ -284,12 +298,12 @@ public sealed class TagReceiverTests
         ReceivedAt = DateTimeOffset.UnixEpoch,
     };
 
-    private static List<DetectionFrame> Receive(SyntheticStream stream, double acquisition, out TagReceiver receiver)
+    private static List<DetectionFrame> Receive(SyntheticStream stream, double acquisition, out TagReceiver receiver, double gap = 40_000)
     {
         receiver = new TagReceiver(stream.Settings, OperatingSystemRandomness.Instance);
         receiver.AnchorFirstEdge(0);
         var frames = new List<DetectionFrame>();
-        foreach (var batch in stream.Acquisitions(acquisition))
+        foreach (var batch in stream.Acquisitions(acquisition, gap))
         {
             frames.AddRange(receiver.Process(batch));
         }

@@ -125,8 +125,9 @@ internal sealed class CascadeAlice : IReconciliation
         if (left < _unfinished.Length)
         {
             Array.Resize(ref _unfinished, left);
-            _finished = left == 0;
         }
+
+        _finished = left == 0;
     }
 
     /// <summary>Every block that is searched gives way to the half that has the error.</summary>

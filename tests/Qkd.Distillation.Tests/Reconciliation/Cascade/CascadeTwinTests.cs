@@ -33,6 +33,8 @@ public sealed class CascadeTwinTests
     [InlineData(65_536, 0.02, Pattern.Burst, 1)]
     [InlineData(65_536, 0.02, Pattern.All, 1)]
     [InlineData(40_000, 0.02, Pattern.Ends, 1)]
+    [InlineData(0, 0.02, Pattern.None, 1)]
+    [InlineData(1, 0.02, Pattern.None, 1)]
     public void Every_message_of_whole_frames_is_the_plain_ones(int length, double rate, Pattern pattern, double wrong) => Compare(length, rate, pattern, rate * wrong, 7);
 
     [Theory]
