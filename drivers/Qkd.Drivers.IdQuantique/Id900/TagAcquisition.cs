@@ -25,8 +25,8 @@ internal sealed class TagAcquisition(
     /// <summary>Batches held for the reader.</summary>
     public const int BatchesBuffered = 4;
 
-    /// <summary>How long the instrument may wait for the reader before it is told.</summary>
-    public static readonly TimeSpan ReaderPatience = TimeSpan.FromSeconds(2);
+    // How long the instrument may wait for the reader before it is told.
+    private static readonly TimeSpan ReaderPatience = TimeSpan.FromSeconds(2);
 
     // Often enough that two sub-acquisitions never end between two questions.
     private const int QuestionsPerAcquisition = 5;

@@ -126,7 +126,9 @@ internal sealed class HistogramVerb : TagsVerb
 
         var counts = new long[(int)Math.Ceiling(period / bin)];
         var times = Times(info);
-        return (Text($"times folded at {period} ps"), bin, () => (counts, 0), buffer =>
+        return (Text($"times folded at {period} ps"), bin, () => (counts, 0), Add);
+
+        void Add(TagBuffer buffer)
         {
             var picoseconds = times.Of(buffer);
             for (var i = 0; i < picoseconds.Length; i++)
@@ -138,7 +140,6 @@ internal sealed class HistogramVerb : TagsVerb
                 }
             }
         }
-        );
     }
 
     private void Print(ParseResult parsed, string kind, double bin, long[] values, long later, PeakFit? fit)

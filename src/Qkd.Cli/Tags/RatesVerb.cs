@@ -3,7 +3,6 @@ using Qkd.Cli.Commands;
 using Qkd.Cli.Plots;
 using Qkd.Timing;
 using Qkd.Timing.Correlation;
-using Qkd.Timing.Formats;
 using Spectre.Console;
 
 namespace Qkd.Cli.Tags;
@@ -34,16 +33,7 @@ internal sealed class RatesVerb : TagsVerb
         var times = Times(reader.Info);
         var trace = new CountRateTrace((long)(bin.TotalSeconds * 1e12));
         var detectors = new SortedDictionary<int, DetectorCharacterisation>();
-        TagFormatException? fault;
-        try
-        {
-            fault = ReadAll(parsed, reader, file, Take, cancellationToken);
-        }
-        catch (ArgumentException e)
-        {
-            throw new UsageException($"--bin {parsed.GetValue(_bin)}: {e.Message}");
-        }
-
+        var fault = ReadAll(parsed, reader, file, Take, cancellationToken);
         if (IsJson(parsed))
         {
             Console.WriteLine(JsonOutput.Serialize(new
@@ -88,7 +78,15 @@ internal sealed class RatesVerb : TagsVerb
         void Take(TagBuffer buffer)
         {
             var picoseconds = times.Of(buffer);
-            trace.Add(picoseconds, buffer.Channels);
+            try
+            {
+                trace.Add(picoseconds, buffer.Channels);
+            }
+            catch (ArgumentException e)
+            {
+                throw new UsageException($"--bin {parsed.GetValue(_bin)}: {e.Message}");
+            }
+
             if (!parsed.GetValue(_detectors))
             {
                 return;
